@@ -1,0 +1,40 @@
+import { createApp, writeLine, type App } from '../shared/app'
+import { readConfig } from '../shared/base/config'
+import { Fault } from '../shared/base/errors'
+import { createLog } from '../shared/base/log'
+import { nowS } from '../shared/base/time'
+import { json } from '../shared/http/answer'
+import { readJsonBody } from '../shared/http/body'
+import { door, type Route } from '../shared/http/door'
+import { viewOrder } from '../shared/order/view'
+import { createOrder } from '../shared/payments/create'
+import { handover } from '../shared/payments/handover'
+import { readOrderRequest } from '../shared/payments/orderRequest'
+
+/** `POST /orders` → 201 a new order, 200 the same one again; what the wallet needs is in `payment`. */
+export const routes: Route<App>[] = [
+  {
+    method: 'POST',
+    path: '/orders',
+    async handle(app, { request, requestId, deadline }) {
+      const caller = await app.authorize(request)
+      const wanted = readOrderRequest(readJsonBody(request), app)
+      const key = idempotencyKey(request.headers['idempotency-key'])
+      const { order, isNew } = await createOrder(app, caller, wanted, key, { deadline, requestId })
+      return json(isNew ? 201 : 200, { ...viewOrder(order), ...handover(order, nowS(app.clock)) }, requestId)
+    },
+  },
+]
+
+function idempotencyKey(given: string | undefined): string | null {
+  if (given === undefined) return null
+  // Visible ASCII: MySQL would take a key with blanks at its end for the one without.
+  if (!/^[!-~]{1,255}$/.test(given)) throw new Fault('idempotency_key_invalid')
+  return given
+}
+
+export const main_handler = door(
+  async () => createApp(readConfig(process.env)),
+  createLog(writeLine, []),
+  routes,
+)

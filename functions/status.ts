@@ -1,0 +1,38 @@
+import { createApp, writeLine, type App } from '../shared/app'
+import { readConfig } from '../shared/base/config'
+import { createLog } from '../shared/base/log'
+import { nowS } from '../shared/base/time'
+import { json } from '../shared/http/answer'
+import { door, type Route } from '../shared/http/door'
+import { viewEvents, viewOrder } from '../shared/order/view'
+import { handover } from '../shared/payments/handover'
+import { readStatus } from '../shared/payments/refresh'
+
+/** `GET /orders/{out_trade_no}` → the stored order and its timeline; `?refresh=1` asks Cloud Pay first. */
+export const routes: Route<App>[] = [
+  {
+    method: 'GET',
+    path: '/orders/{out_trade_no}',
+    async handle(app, { request, requestId, deadline }) {
+      const caller = await app.authorize(request)
+      const number = request.params['out_trade_no'] ?? ''
+      const refresh = request.query['refresh'] === '1'
+      const { order, events, refreshed } = await readStatus(app, caller, number, refresh, {
+        deadline,
+        requestId,
+      })
+      const asked = refreshed === undefined ? {} : { refreshed }
+      return json(
+        200,
+        { ...viewOrder(order), ...handover(order, nowS(app.clock)), ...asked, events: viewEvents(events) },
+        requestId,
+      )
+    },
+  },
+]
+
+export const main_handler = door(
+  async () => createApp(readConfig(process.env)),
+  createLog(writeLine, []),
+  routes,
+)

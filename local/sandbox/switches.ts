@@ -1,0 +1,77 @@
+/**
+ * Where the public documents are silent or somebody inferred, the sandbox has to choose. Every such choice is one of
+ * these; README.md beside this file says for each what is known. Defaults first.
+ */
+export const SWITCHES = {
+  /** How non-ASCII text is written inside response_content. The published example has upper-case escapes. */
+  answerEscapes: ['upper', 'lower', 'raw'],
+  /** The service's JSON writer may end a content with a line feed, which is then part of what is signed. */
+  answerEnding: ['none', 'newline'],
+  answerSeparators: ['compact', 'spaced'],
+  /** Amounts as `100.0`: seen in requests of a shipped client, so possible. */
+  answerNumbers: ['integer', 'float'],
+  /** A lower-case authen_code: Tencent's SDK refuses it in answers; what the server does is not known. */
+  lowerCaseCode: ['refused', 'accepted'],
+  /** How "at most 128" is counted. */
+  lengthUnit: ['characters', 'bytes'],
+  /** The status for a well-signed request that breaks a rule (prefix, shop, amount, length …). */
+  ruleBreach: ['104', '101'],
+  /** The identical create again: the same order, or "number already used". */
+  repeatedCreate: ['same_order', '102'],
+  /** The failing status that comes with internal_status 400, order not found. */
+  notFoundStatus: ['104', '102', '101'],
+  /** What an order nobody paid shows after its expiry. */
+  expiredState: ['waiting', 'closed'],
+  /** Closing an order that is already paid. */
+  closePaid: ['104', '102'],
+  /** Whether order_content.nonce_str repeats the nonce of the create request. */
+  nonceEcho: ['request', 'fresh'],
+  /** Members of jsapi_args.wxpay.mini_program_pay: three are known, the rest is likely. */
+  miniProgramHandover: ['complete', 'three_members'],
+  /** Whether mini_program_pay answers repeat pay_mch_key. */
+  miniProgramEcho: ['yes', 'no'],
+  /** An Alipay trade may exist only once the payer opens the cashier. */
+  alipayBeforeCashier: ['waiting', 'not_existing'],
+  signType: ['MD5', 'HMAC-SHA256'],
+} as const satisfies Record<string, readonly [string, ...string[]]>
+
+export type Switches = { [Name in keyof typeof SWITCHES]: (typeof SWITCHES)[Name][number] }
+
+export const DEFAULT_SWITCHES = Object.fromEntries(
+  Object.entries(SWITCHES).map(([name, values]) => [name, values[0]]),
+) as Switches
+
+/** Life of an order whose create named no expiry: both published samples show 120 s (inferred). */
+export const DEFAULT_LIFE_S = 120
+
+/**
+ * Sentinels: well-known words in `remark` that make the far end misbehave, one per transmission of the order's
+ * create, in turn: `sandbox:103,slow`. `sandbox-query:` does the same to its queries. After the last one it behaves.
+ */
+export const FAULTS = [
+  'ok', // a place in the list that does nothing
+  'slow', // acts, and answers later than anybody waits
+  'silent', // acts, and never answers
+  'lost', // acts, and drops the connection instead of answering
+  'truncated', // acts, and the answer stops half-way
+  'wrong-signed', // acts, and signs with another key
+  'lower-signed', // acts, and sends the right code in lower case
+  'unsigned', // acts, and leaves the code out
+  'object', // acts, and sends response_content as an object
+  'wrong-amount', // acts, and a signed answer names one fen more
+  'foreign', // acts, and a signed answer names another order
+  'not-json', // acts, and answers with a page of HTML
+  '500', // acts, and answers HTTP 500
+  '3', // does not act: status 3, unsigned
+  '101', // does not act: status 101, unsigned
+  '102', // does not act: status 102
+  '103', // does not act: status 103
+  '104', // does not act: status 104
+] as const
+export type FaultName = (typeof FAULTS)[number]
+
+/** The faults a remark asks for, for creates or for queries. */
+export function sentinels(remark: string | undefined, prefix: 'sandbox' | 'sandbox-query'): FaultName[] {
+  const list = new RegExp(`(?:^| )${prefix}:([a-z0-9,-]+)`).exec(remark ?? '')?.[1] ?? ''
+  return list.split(',').filter((name): name is FaultName => (FAULTS as readonly string[]).includes(name))
+}

@@ -1,0 +1,61 @@
+import { readFileSync } from 'node:fs'
+import type { Authorize } from './access/authorize'
+import { openAuthorize } from './access/open'
+import { ConfigurationFault, type Config } from './base/config'
+import { createLog, type Log } from './base/log'
+import { systemRandom, type Random } from './base/random'
+import { systemClock, type Clock } from './base/time'
+import { createCloudPay } from './cloudpay/client'
+import { authenKey } from './cloudpay/signing'
+import { createPost, type Post } from './net/post'
+import type { Payments } from './payments/context'
+import { openStore, type Store } from './store/open'
+
+/** Everything a function works with. Made once per instance and kept. */
+export type App = Payments & { authorize: Authorize; log: Log }
+
+/** What a test, a simulation or a bundle of your own may bring instead. */
+export type Overrides = {
+  authorize?: Authorize
+  clock?: Clock
+  random?: Random
+  post?: Post
+  store?: Store
+  write?: (line: string) => void
+}
+
+export const writeLine = (line: string): void => void process.stdout.write(line)
+
+/** The only place where the parts meet. Opens no connection: the first query and the first request do. */
+export async function createApp(config: Config, overrides: Overrides = {}): Promise<App> {
+  const { merchant, cloudPay } = config
+  const clock = overrides.clock ?? systemClock
+  const log = createLog(overrides.write ?? writeLine, [merchant.authen_key, config.database.url])
+  const post = overrides.post ?? createPost({ ca: readCa(cloudPay.caFile) })
+  const authorize = overrides.authorize ?? (config.callers === 'open' ? openAuthorize : undefined)
+  if (!authorize) throw new ConfigurationFault(['CALLERS is missing: who may call is not configured'])
+  return {
+    merchant,
+    authenKey: authenKey(merchant.authen_key),
+    store: overrides.store ?? openStore(config.database, clock),
+    cloudPay: createCloudPay(post, cloudPay.baseUrl),
+    clock,
+    random: overrides.random ?? systemRandom,
+    log,
+    authorize,
+    settings: {
+      orderLifeS: config.orderLifeS,
+      spbillCreateIp: cloudPay.spbillCreateIp,
+      cloudPayTimeoutMs: cloudPay.timeoutMs,
+    },
+  }
+}
+
+function readCa(file: string | undefined): string | undefined {
+  if (file === undefined) return undefined
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    throw new ConfigurationFault(['CLOUD_PAY_CA_FILE cannot be read'])
+  }
+}

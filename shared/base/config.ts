@@ -1,0 +1,193 @@
+import { Secret } from './secrets'
+
+export type Merchant = {
+  out_mch_id: string
+  out_sub_mch_id: string
+  out_shop_id: string
+  /** `cloud_cashier_id`: every order number of this sub-merchant starts with it. */
+  order_prefix: string
+  authen_key: Secret
+}
+
+export type Dialect = 'mysql' | 'postgres' | 'sqlite'
+
+export type Config = {
+  merchant: Merchant
+  cloudPay: {
+    /** Ends with a slash. */
+    baseUrl: string
+    timeoutMs: number
+    /** PEM file that replaces the built-in roots for Cloud Pay alone. */
+    caFile: string | undefined
+    spbillCreateIp: string
+  }
+  orderLifeS: number
+  database: { dialect: Dialect; url: Secret }
+  /** `open`: anybody may call, for one machine only. `injected`: the bundle brings its own `authorize`. */
+  callers: 'open' | 'injected'
+}
+
+/** All that is wrong with the configuration at once, by variable name and never by value. */
+export class ConfigurationFault extends Error {
+  override readonly name = 'ConfigurationFault'
+
+  constructor(readonly faults: readonly string[]) {
+    super(faults.join('; '))
+  }
+}
+
+/** What the sandbox publishes, so it must never be worth anything anywhere else. */
+export const SANDBOX_MERCHANT = {
+  out_mch_id: 'sandboxmch0000000001',
+  out_sub_mch_id: 'sandboxsub0000000001',
+  out_shop_id: 'sandboxshop000000001',
+  order_prefix: 'sb01',
+  authen_key: 'sandbox0authen0key0not0a0secret0',
+} as const
+
+export const ORDER_NUMBER_MAX = 32
+/** What a prefix must leave: 8 characters of time and 6 of chance. */
+export const ORDER_NUMBER_OWN_MIN = 14
+/** A prepay id lives two hours; a longer order could be paid by nobody. */
+export const ORDER_LIFE_MAX_S = 7200
+/** Shorter, and the payer would be racing the 60 s in which nothing is asked again. */
+export const ORDER_LIFE_MIN_S = 120
+
+export const isLoopback = (host: string): boolean =>
+  host === 'localhost' || host === '[::1]' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
+
+const IPV4 = /^(25[0-5]|2[0-4]\d|1?\d?\d)(\.(25[0-5]|2[0-4]\d|1?\d?\d)){3}$/
+
+type Env = Record<string, string | undefined>
+
+/**
+ * Reads the environment once. Throws a ConfigurationFault that lists every fault.
+ * `injectedAuthorize`: the caller of `createApp` brings its own door-keeper, so `CALLERS` may be left out.
+ */
+export function readConfig(env: Env, injectedAuthorize = false): Config {
+  const faults: string[] = []
+  const fault = (name: string, why: string) => void faults.push(`${name} ${why}`)
+
+  const text = (name: string, pattern: RegExp, shape: string): string => {
+    const value = env[name]
+    if (value === undefined || value === '') fault(name, 'is missing')
+    else if (!pattern.test(value)) fault(name, `must be ${shape}`)
+    return value ?? ''
+  }
+  const whole = (name: string, fallback: number, min: number, max: number): number => {
+    const value = env[name]
+    if (value === undefined || value === '') return fallback
+    const number = /^\d{1,9}$/.test(value) ? Number(value) : NaN
+    if (!(number >= min && number <= max)) fault(name, `must be a whole number from ${min} to ${max}`)
+    return number
+  }
+
+  const id = /^[0-9A-Za-z]{1,32}$/
+  const merchant: Merchant = {
+    out_mch_id: text('CLOUD_PAY_OUT_MCH_ID', id, '1 to 32 letters and digits'),
+    out_sub_mch_id: text('CLOUD_PAY_OUT_SUB_MCH_ID', id, '1 to 32 letters and digits'),
+    out_shop_id: text('CLOUD_PAY_OUT_SHOP_ID', id, '1 to 32 letters and digits'),
+    order_prefix: text('CLOUD_PAY_ORDER_PREFIX', /^[0-9A-Za-z]+$/, 'letters and digits'),
+    // The key is literal text: a stray blank or line break from copying would sign differently.
+    authen_key: new Secret(text('CLOUD_PAY_AUTHEN_KEY', /^[!-~]{6,128}$/, 'visible ASCII without blanks')),
+  }
+  if (merchant.order_prefix.length > ORDER_NUMBER_MAX - ORDER_NUMBER_OWN_MIN) {
+    fault(
+      'CLOUD_PAY_ORDER_PREFIX',
+      `leaves fewer than ${ORDER_NUMBER_OWN_MIN} of ${ORDER_NUMBER_MAX} characters`,
+    )
+  }
+
+  const onScf = Boolean(env['TENCENTCLOUD_RUNENV'])
+  const base = readBaseUrl(env['CLOUD_PAY_BASE_URL'] || 'https://pay.qcloud.com/cpay/', fault)
+  const database = readDatabaseUrl(env['DATABASE_URL'], onScf, fault)
+
+  const spbillCreateIp = env['CLOUD_PAY_SPBILL_CREATE_IP'] || '127.0.0.1'
+  if (!IPV4.test(spbillCreateIp)) fault('CLOUD_PAY_SPBILL_CREATE_IP', 'must be an IPv4 address')
+
+  if (merchant.authen_key.reveal() === SANDBOX_MERCHANT.authen_key && !base.loopback) {
+    fault(
+      'CLOUD_PAY_AUTHEN_KEY',
+      'is the key the sandbox publishes; it works with a loopback CLOUD_PAY_BASE_URL only',
+    )
+  }
+
+  const callers = env['CALLERS']
+  if (callers === 'open') {
+    // Three separate locks: any one of them keeps an open door off the internet.
+    if (onScf) fault('CALLERS', 'must not be open on SCF (TENCENTCLOUD_RUNENV is set)')
+    if (!base.loopback) fault('CALLERS', 'must not be open unless CLOUD_PAY_BASE_URL is loopback')
+    const listen = env['GATEWAY_LISTEN_HOST']
+    if (listen && !isLoopback(listen))
+      fault('CALLERS', 'must not be open while GATEWAY_LISTEN_HOST is not loopback')
+  } else if (callers) {
+    fault('CALLERS', 'must be "open" or left out')
+  } else if (!injectedAuthorize) {
+    fault('CALLERS', 'is missing: who may call is not configured')
+  }
+
+  const config: Config = {
+    merchant,
+    cloudPay: {
+      baseUrl: base.url,
+      timeoutMs: whole('CLOUD_PAY_TIMEOUT_MS', 6000, 500, 30_000),
+      caFile: env['CLOUD_PAY_CA_FILE'] || undefined,
+      spbillCreateIp,
+    },
+    orderLifeS: whole('ORDER_LIFE_SECONDS', 900, ORDER_LIFE_MIN_S, ORDER_LIFE_MAX_S),
+    database,
+    callers: injectedAuthorize ? 'injected' : 'open',
+  }
+  if (faults.length > 0) throw new ConfigurationFault(faults)
+  return config
+}
+
+/** The database alone, for tools that need nothing else. Throws a ConfigurationFault. */
+export function readDatabase(env: Env): Config['database'] {
+  const faults: string[] = []
+  const database = readDatabaseUrl(env['DATABASE_URL'], Boolean(env['TENCENTCLOUD_RUNENV']), (name, why) =>
+    faults.push(`${name} ${why}`),
+  )
+  if (faults.length > 0) throw new ConfigurationFault(faults)
+  return database
+}
+
+type FaultSink = (name: string, why: string) => unknown
+
+function readBaseUrl(value: string, fault: FaultSink): { url: string; loopback: boolean } {
+  const name = 'CLOUD_PAY_BASE_URL'
+  if (!URL.canParse(value)) {
+    fault(name, 'must be a URL')
+    return { url: '', loopback: false }
+  }
+  const url = new URL(value)
+  const loopback = isLoopback(url.hostname)
+  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && loopback)) {
+    fault(name, 'must start with https:// (http:// is for loopback only)')
+  }
+  if (url.search || url.hash || url.username || url.password) {
+    fault(name, 'must have no query, fragment, user or password')
+  }
+  if (!url.pathname.endsWith('/')) url.pathname += '/'
+  return { url: url.href, loopback }
+}
+
+function readDatabaseUrl(value: string | undefined, onScf: boolean, fault: FaultSink): Config['database'] {
+  const name = 'DATABASE_URL'
+  if (!value) {
+    if (onScf) fault(name, 'is missing')
+    return { dialect: 'sqlite', url: new Secret('sqlite:.local/orders.db') }
+  }
+  const dialect: Dialect | undefined = /^mysql:\/\//.test(value)
+    ? 'mysql'
+    : /^postgres(ql)?:\/\//.test(value)
+      ? 'postgres'
+      : /^sqlite:./.test(value)
+        ? 'sqlite'
+        : undefined
+  if (!dialect) fault(name, 'must start with mysql://, postgres:// or sqlite:')
+  if (dialect === 'sqlite' && onScf)
+    fault(name, 'must not be SQLite on SCF: the file would vanish with the instance')
+  if (dialect !== undefined && dialect !== 'sqlite' && !URL.canParse(value)) fault(name, 'must be a URL')
+  return { dialect: dialect ?? 'sqlite', url: new Secret(value) }
+}

@@ -1,0 +1,107 @@
+/**
+ * Everything a caller can be told has gone wrong. The code is stable and meant for programs; the sentences are for
+ * people. What really happened travels as `cause` and is written to the log only.
+ */
+export const FAULTS = {
+  body_not_utf8: { status: 400, zh: '请求体不是 UTF-8 文本。', en: 'The request body is not UTF-8 text.' },
+  body_not_base64: {
+    status: 400,
+    zh: '请求体不是有效的 base64。',
+    en: 'The request body is not valid base64.',
+  },
+  body_not_json: { status: 400, zh: '请求体不是 JSON 对象。', en: 'The request body is not a JSON object.' },
+  body_invalid: {
+    status: 400,
+    zh: '请求体中有不合规的字段。',
+    en: 'Some fields of the request are not acceptable.',
+  },
+  trade_no_invalid: {
+    status: 400,
+    zh: '订单号不合规。',
+    en: 'The order number is not acceptable.',
+  },
+  idempotency_required: {
+    status: 400,
+    zh: '请提供 out_trade_no 或 Idempotency-Key 请求头,以免重复下单。',
+    en: 'Send out_trade_no or an Idempotency-Key header, so that a retry cannot order twice.',
+  },
+  idempotency_key_invalid: {
+    status: 400,
+    zh: 'Idempotency-Key 须为 1 至 255 个可见 ASCII 字符。',
+    en: 'Idempotency-Key must be 1 to 255 visible ASCII characters.',
+  },
+  caller_unknown: { status: 401, zh: '无法识别调用方。', en: 'The caller is not known.' },
+  caller_not_allowed: { status: 403, zh: '调用方无权执行此操作。', en: 'The caller may not do this.' },
+  path_not_found: { status: 404, zh: '没有这个地址。', en: 'There is nothing at this path.' },
+  order_not_found: { status: 404, zh: '没有这个订单。', en: 'There is no such order.' },
+  number_taken: { status: 409, zh: '订单号已被使用。', en: 'The order number is taken.' },
+  order_in_progress: {
+    status: 409,
+    zh: '另一个请求正在处理这个订单,请按 Retry-After 稍后重试。',
+    en: 'Another request is working on this order; retry after the seconds in Retry-After.',
+  },
+  body_too_large: { status: 413, zh: '请求体超过 64 KB。', en: 'The request body is larger than 64 KB.' },
+  content_differs: {
+    status: 422,
+    zh: '同一订单号或 Idempotency-Key 对应的内容不一致。',
+    en: 'The same order number or Idempotency-Key was used with other content.',
+  },
+  key_and_number_disagree: {
+    status: 422,
+    zh: 'Idempotency-Key 与 out_trade_no 指向不同的订单。',
+    en: 'The Idempotency-Key and out_trade_no name different orders.',
+  },
+  internal: { status: 500, zh: '服务内部错误。', en: 'Something is wrong on our side.' },
+  cloud_pay_refused: {
+    status: 502,
+    zh: '云支付明确拒绝了这个订单,没有发生支付。',
+    en: 'Cloud Pay verifiably refused the order; nothing was paid.',
+  },
+  cloud_pay_rejected_request: {
+    status: 502,
+    zh: '云支付不接受我们的请求(状态 101,常见原因是密钥或参数配置有误),订单保持未完成。',
+    en: 'Cloud Pay did not accept our request (status 101, often a wrong key or setting); the order stays open.',
+  },
+  configuration: { status: 503, zh: '服务配置不完整。', en: 'The service is not configured completely.' },
+  database_unavailable: {
+    status: 503,
+    zh: '暂时无法访问数据库,没有向云支付发出请求,可以重试。',
+    en: 'The database cannot be reached; nothing was asked of Cloud Pay and it is safe to retry.',
+  },
+  no_time_left: {
+    status: 503,
+    zh: '函数剩余时间不足,没有向云支付发出请求,可以重试。',
+    en: 'Too little time is left to ask Cloud Pay; nothing was asked and it is safe to retry.',
+  },
+  outcome_unknown: {
+    status: 504,
+    zh: '结果未知,订单仍然有效。请用同一订单号查询或重试,不要换号。',
+    en: 'The outcome is unknown and the order is open. Read or retry with the same number; do not take a new one.',
+  },
+} as const satisfies Record<string, { status: number; zh: string; en: string }>
+
+export type FaultCode = keyof typeof FAULTS
+
+/** What is wrong with one field: where, in which way, and in words. */
+export type FieldFault = { field: string; code: string; message: string }
+
+export type FaultExtras = {
+  /** For the log only. */
+  cause?: unknown
+  fields?: FieldFault[]
+  retryAfterS?: number
+  /** More members of the answer, such as the order number a caller needs to go on. Public: nothing secret. */
+  extra?: Record<string, string | number | boolean | null>
+}
+
+/** A refusal with two voices: the code and sentences for the caller, the cause for the log. */
+export class Fault extends Error {
+  override readonly name = 'Fault'
+
+  constructor(
+    readonly code: FaultCode,
+    readonly extras: FaultExtras = {},
+  ) {
+    super(code, extras.cause === undefined ? undefined : { cause: extras.cause })
+  }
+}

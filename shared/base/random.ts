@@ -1,0 +1,23 @@
+import { randomBytes } from 'node:crypto'
+
+/** Randomness is passed in; every number and nonce we make comes from here. */
+export type Random = (bytes: number) => Buffer
+
+export const systemRandom: Random = randomBytes
+
+const ALPHABET = '0123456789abcdefghijklmnopqrstuvwxyz'
+
+/** Digits and lower-case letters, every one equally likely. */
+export function randomText(random: Random, length: number): string {
+  let text = ''
+  while (text.length < length) {
+    for (const byte of random(length - text.length)) {
+      // 252 is the largest multiple of 36 below 256: higher bytes would favour the first letters.
+      if (byte < 252) text += ALPHABET.charAt(byte % 36)
+    }
+  }
+  return text
+}
+
+/** `nonce_str`, S32: 32 lower-case hex characters, as Tencent's own SDK sends it. */
+export const makeNonce = (random: Random): string => random(16).toString('hex')

@@ -1,0 +1,29 @@
+const HIDDEN = '[secret]'
+
+/**
+ * Text that must not be seen: however it is printed, serialised or inspected, it shows `[secret]`.
+ * `reveal()` is the one way out, so that searching for it lists every place that uses a secret.
+ */
+export class Secret {
+  readonly #text: string
+
+  constructor(text: string) {
+    this.#text = text
+  }
+
+  reveal(): string {
+    return this.#text
+  }
+
+  toString(): string {
+    return HIDDEN
+  }
+
+  toJSON(): string {
+    return HIDDEN
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return HIDDEN
+  }
+}

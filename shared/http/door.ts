@@ -1,0 +1,102 @@
+import { ConfigurationFault } from '../base/config'
+import { Fault } from '../base/errors'
+import { describeError, type Log } from '../base/log'
+import type { Deadline } from '../base/time'
+import { problem, type HttpAnswer } from './answer'
+import { isHttpEvent, readEvent, type HttpRequest } from './event'
+
+/** What the platform passes beside the event. Never logged: its `environment` holds every variable. */
+export type ScfContext = {
+  request_id?: string
+  getRemainingTimeInMillis?: () => number
+  time_limit_in_ms?: number
+  callbackWaitsForEmptyEventLoop?: boolean
+}
+
+export type Visit = { request: HttpRequest; requestId: string; deadline: Deadline }
+
+export type Route<App> = {
+  method: string
+  /** `/orders/{out_trade_no}`: a name in braces is one segment. */
+  path: string
+  handle: (app: App, visit: Visit) => Promise<HttpAnswer>
+}
+
+type Opened = { log: Log }
+
+/** What is left of a function's time when the platform does not say: its default limit. */
+const DEFAULT_TIME_MS = 3000
+
+/**
+ * The `main_handler` of a function. `open` is called once per instance, at the first event, and what it gives is kept
+ * for the next ones; a fault in the configuration stops every event before anything is read or written.
+ */
+export function door<App extends Opened>(
+  open: () => Promise<App>,
+  bootLog: Log,
+  routes: readonly Route<App>[],
+) {
+  let opening: Promise<App> | undefined
+
+  return async (event: unknown, context: ScfContext = {}): Promise<HttpAnswer> => {
+    // A kept database connection would keep the event loop busy: without this the call is billed until its limit.
+    context.callbackWaitsForEmptyEventLoop = false
+    const requestId = context.request_id ?? ''
+    const startMs = performance.now()
+    const limitMs = context.getRemainingTimeInMillis?.() ?? context.time_limit_in_ms ?? DEFAULT_TIME_MS
+    const deadline: Deadline = { remainingMs: () => limitMs - (performance.now() - startMs) }
+    let log = bootLog
+    let answer: HttpAnswer
+    let seen: { method: string; route: string } = { method: '', route: '' }
+    let fault: Fault | undefined
+    try {
+      const app = await (opening ??= open())
+      log = app.log
+      if (!isHttpEvent(event)) throw new Fault('path_not_found')
+      const request = readEvent(event)
+      const found = match(routes, request)
+      seen = { method: request.method, route: found.route.path }
+      answer = await found.route.handle(app, {
+        request: { ...request, params: found.params },
+        requestId,
+        deadline,
+      })
+    } catch (error) {
+      fault = toFault(error)
+      answer = problem(fault, requestId)
+    }
+    const ms = Math.round(performance.now() - startMs)
+    const status = answer.statusCode
+    const line = { event: 'http', request_id: requestId, ...seen, status, ms }
+    if (!fault) log(line)
+    else {
+      const cause = fault.cause === undefined ? {} : { cause: describeError(fault.cause) }
+      log({ ...line, level: status >= 500 ? 'error' : 'info', code: fault.code, ...cause })
+    }
+    return answer
+  }
+}
+
+/** Whatever was not meant for a caller becomes a 500, or the configuration's 503; never somebody's 400. */
+function toFault(error: unknown): Fault {
+  if (error instanceof Fault) return error
+  return new Fault(error instanceof ConfigurationFault ? 'configuration' : 'internal', { cause: error })
+}
+
+/** A function answers for its own paths only. Parameters come from the path: the Function URL gives no others. */
+function match<App>(routes: readonly Route<App>[], request: HttpRequest) {
+  const segments = request.path.split('/')
+  for (const route of routes) {
+    const pattern = route.path.split('/')
+    if (route.method !== request.method || pattern.length !== segments.length) continue
+    const params: Record<string, string> = {}
+    const fits = pattern.every((part, at) => {
+      const segment = segments[at] ?? ''
+      if (!part.startsWith('{')) return part === segment
+      params[part.slice(1, -1)] = segment
+      return segment !== ''
+    })
+    if (fits) return { route, params }
+  }
+  throw new Fault('path_not_found')
+}

@@ -1,0 +1,82 @@
+import { isUtf8 } from 'node:buffer'
+import { Fault } from '../base/errors'
+
+/**
+ * One reader for every shape in which SCF hands over an HTTP request: the Function URL's (documented: body, headers,
+ * httpMethod, path, queryString, nothing else), API Gateway's, and the mixture `ApiGwCompatible` may give.
+ */
+export type HttpRequest = {
+  method: string
+  path: string
+  /** Path parameters, filled in by the route. */
+  params: Record<string, string>
+  query: Record<string, string>
+  /** Lower-case names. Platform headers (`x-scf-*`) are left out: they may carry credentials and can be forged. */
+  headers: Record<string, string>
+  /** The bytes as they came. Signatures are checked over these. */
+  body: Buffer
+}
+
+export const BODY_MAX_BYTES = 64 * 1024
+
+type Loose = Record<string, unknown>
+
+export const isHttpEvent = (event: unknown): event is Loose =>
+  typeof event === 'object' && event !== null && typeof (event as Loose)['httpMethod'] === 'string'
+
+/** Throws the Faults `body_too_large` and `body_not_base64`. */
+export function readEvent(event: Loose): HttpRequest {
+  return {
+    method: String(event['httpMethod']).toUpperCase(),
+    path: typeof event['path'] === 'string' ? event['path'] : '/',
+    params: {},
+    query: texts(event['queryString'] ?? event['queryStringParameters']),
+    headers: readHeaders(event['headers']),
+    body: readBody(event),
+  }
+}
+
+function readHeaders(given: unknown): Record<string, string> {
+  const headers: Record<string, string> = {}
+  for (const [name, value] of Object.entries(texts(given))) {
+    const lower = name.toLowerCase()
+    if (!lower.startsWith('x-scf-')) headers[lower] = value
+  }
+  return headers
+}
+
+/** Repeated values are joined as HTTP joins them; what is no text at all is left out. */
+function texts(given: unknown): Record<string, string> {
+  const result: Record<string, string> = {}
+  if (typeof given !== 'object' || given === null) return result
+  for (const [name, value] of Object.entries(given)) {
+    if (name in Object.prototype) continue
+    if (typeof value === 'string') result[name] = value
+    else if (Array.isArray(value)) result[name] = value.filter((one) => typeof one === 'string').join(', ')
+    else if (typeof value === 'number' || typeof value === 'boolean') result[name] = String(value)
+  }
+  return result
+}
+
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
+
+function readBody(event: Loose): Buffer {
+  const { body } = event
+  if (body === undefined || body === null || body === '') return Buffer.alloc(0)
+  if (typeof body !== 'string') throw new Fault('body_not_json')
+  // A boolean, or the text of one.
+  const encoded = event['isBase64Encoded'] === true || event['isBase64Encoded'] === 'true'
+  // Before decoding: every 4 characters are at most 3 bytes.
+  if (body.length > (encoded ? (BODY_MAX_BYTES * 4) / 3 + 4 : BODY_MAX_BYTES))
+    throw new Fault('body_too_large')
+  if (encoded && !BASE64.test(body)) throw new Fault('body_not_base64')
+  const bytes = Buffer.from(body, encoded ? 'base64' : 'utf8')
+  if (bytes.length > BODY_MAX_BYTES) throw new Fault('body_too_large')
+  return bytes
+}
+
+/** The body as text. Throws the Fault `body_not_utf8`. */
+export function bodyText(request: HttpRequest): string {
+  if (!isUtf8(request.body)) throw new Fault('body_not_utf8')
+  return request.body.toString('utf8')
+}

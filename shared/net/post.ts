@@ -1,0 +1,148 @@
+import type { Agent, ClientRequest, IncomingMessage } from 'node:http'
+
+/**
+ * The one HTTPS client. `node:https` and nothing on top: touching `fetch` costs a cold start 23 ms and its first
+ * answer another 26. Certificates and host names are always checked; redirects are never followed.
+ */
+export type Post = (url: string, body: Buffer, options: PostOptions) => Promise<PostAnswer>
+
+export type PostOptions = {
+  /** From this call to the last byte of the answer. */
+  timeoutMs: number
+  /** An answer may not be larger than this. */
+  answerMaxBytes: number
+  /**
+   * Awaited before each transmission, the resend after a closed socket included. When it throws, nothing is sent.
+   * Whoever counts transmissions counts here.
+   */
+  beforeSend?: () => Promise<void>
+}
+
+export type PostAnswer = { status: number; body: Buffer }
+
+/** Why there is no answer. None of these says whether the other side acted: that is unknown. */
+export class NetFault extends Error {
+  override readonly name = 'NetFault'
+
+  constructor(
+    readonly code: 'timeout' | 'connect_timeout' | 'connection' | 'answer_too_large' | 'answer_cut_off',
+    options?: { cause: unknown },
+  ) {
+    super(code, options)
+  }
+}
+
+const CONNECT_TIMEOUT_MS = 3000
+
+export type PostSettings = {
+  /** PEM text that replaces the built-in roots; also spares a cold start the reading of those. */
+  ca?: string | undefined
+}
+
+export function createPost(settings: PostSettings = {}): Post {
+  const agents = new Map<string, Agent>()
+
+  return async (url, body, options) => {
+    const target = new URL(url)
+    const secure = target.protocol === 'https:'
+    // Imported when first needed: a function that asks nothing upstream does not load the TLS stack.
+    const { Agent, request } = secure ? await import('node:https') : await import('node:http')
+    let agent = agents.get(target.protocol)
+    if (!agent) {
+      agent = new Agent({ keepAlive: true, maxFreeSockets: 2, ...(settings.ca ? { ca: settings.ca } : {}) })
+      agents.set(target.protocol, agent)
+    }
+
+    // performance, not Date: the wall clock may jump while we wait.
+    const startMs = performance.now()
+    const leftMs = () => options.timeoutMs - (performance.now() - startMs)
+
+    const send = async (on: Agent): Promise<PostAnswer> => {
+      await options.beforeSend?.()
+      if (leftMs() <= 0) throw new NetFault('timeout')
+      const outgoing = request(target, {
+        method: 'POST',
+        agent: on,
+        headers: {
+          'content-type': 'application/json;charset=UTF-8',
+          'content-length': body.length,
+          accept: 'application/json',
+        },
+      })
+      return exchange(outgoing, body, leftMs(), options.answerMaxBytes)
+    }
+
+    try {
+      return await send(agent)
+    } catch (error) {
+      if (!(error instanceof StaleSocket)) throw error
+      // The kept socket died while the instance was frozen. One try on a socket of its own, then no more.
+      const fresh = new Agent({ maxSockets: 1, ...(settings.ca ? { ca: settings.ca } : {}) })
+      try {
+        return await send(fresh)
+      } catch (again) {
+        throw again instanceof StaleSocket ? new NetFault('connection', { cause: again.cause }) : again
+      } finally {
+        fresh.destroy()
+      }
+    }
+  }
+}
+
+/** A kept-alive socket turned out to be closed, and not one byte of an answer had come. */
+class StaleSocket extends Error {}
+
+function exchange(
+  outgoing: ClientRequest,
+  body: Buffer,
+  timeoutMs: number,
+  answerMaxBytes: number,
+): Promise<PostAnswer> {
+  return new Promise((resolve, reject) => {
+    let answering = false
+    const fail = (error: Error) => {
+      clearTimeout(total)
+      clearTimeout(connecting)
+      outgoing.destroy()
+      reject(error)
+    }
+    const total = setTimeout(() => fail(new NetFault('timeout')), timeoutMs)
+    const connecting = setTimeout(
+      () => fail(new NetFault('connect_timeout')),
+      Math.min(CONNECT_TIMEOUT_MS, timeoutMs),
+    )
+
+    outgoing.on('socket', (socket) => {
+      const connected = () => clearTimeout(connecting)
+      if (!socket.connecting) connected()
+      // For TLS, 'connect' is only the TCP half.
+      else socket.once('encrypted' in socket ? 'secureConnect' : 'connect', connected)
+    })
+    outgoing.on('error', (error: NodeJS.ErrnoException) => {
+      const dead = error.code === 'ECONNRESET' || error.code === 'EPIPE'
+      fail(
+        outgoing.reusedSocket && dead && !answering
+          ? new StaleSocket('stale', { cause: error })
+          : new NetFault('connection', { cause: error }),
+      )
+    })
+    outgoing.on('response', (incoming: IncomingMessage) => {
+      answering = true
+      const chunks: Buffer[] = []
+      let bytes = 0
+      incoming.on('data', (chunk: Buffer) => {
+        bytes += chunk.length
+        if (bytes > answerMaxBytes) fail(new NetFault('answer_too_large'))
+        else chunks.push(chunk)
+      })
+      incoming.on('error', (error) => fail(new NetFault('answer_cut_off', { cause: error })))
+      incoming.on('end', () => {
+        if (!incoming.complete) return fail(new NetFault('answer_cut_off'))
+        clearTimeout(total)
+        clearTimeout(connecting)
+        resolve({ status: incoming.statusCode ?? 0, body: Buffer.concat(chunks) })
+      })
+    })
+    outgoing.end(body)
+  })
+}

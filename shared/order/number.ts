@@ -1,0 +1,25 @@
+import { ORDER_NUMBER_MAX } from '../base/config'
+import { randomText, type Random } from '../base/random'
+
+/** Eight characters of base 36 hold milliseconds until the year 2059. */
+const TIME_LENGTH = 8
+const CHANCE_LENGTH = 12
+
+/**
+ * A fresh order number: prefix, time, chance. Later numbers sort after earlier ones, also after a restart, as
+ * Cloud Pay asks for; digits and lower-case letters only; at most 32 characters.
+ */
+export function makeOrderNumber(prefix: string, nowMs: number, random: Random): string {
+  const time = Math.floor(nowMs).toString(36).padStart(TIME_LENGTH, '0').slice(-TIME_LENGTH)
+  const room = ORDER_NUMBER_MAX - prefix.length - TIME_LENGTH
+  return prefix + time + randomText(random, Math.min(CHANCE_LENGTH, room))
+}
+
+/** What is wrong with an order number a caller chose, or nothing. */
+export function orderNumberFault(prefix: string, number: string): string | undefined {
+  if (!number.startsWith(prefix)) return "must start with the sub-merchant's order prefix"
+  if (number.length === prefix.length) return 'must have characters of its own after the order prefix'
+  if (number.length > ORDER_NUMBER_MAX) return `must be at most ${ORDER_NUMBER_MAX} characters`
+  if (!/^[0-9A-Za-z]+$/.test(number)) return 'must be letters and digits only'
+  return undefined
+}

@@ -1,0 +1,71 @@
+import type { OrderState } from './state'
+
+/**
+ * An order as it is kept. Names are Cloud Pay's where it has one. Money is integer fen, times are epoch seconds,
+ * except what ends in `_ms`: those are the database's clock, in milliseconds.
+ */
+export type Order = {
+  out_sub_mch_id: string
+  out_trade_no: string
+  out_mch_id: string
+  out_shop_id: string
+  pay_platform: number
+  trade_type: number
+  total_fee: number
+  fee_type: string
+  payer_field: string
+  payer_id: string
+
+  caller: string
+  idempotency_key: string | null
+  /** Hash over what the caller asked for: decides whether a repeat is the same order. */
+  content_hash: string
+  /** The exact text that is signed and sent, first time and every time. */
+  request_content: string
+
+  state: OrderState
+  /** Moves by one with every write: the ground of compare-and-set. */
+  version: number
+  /** Why no automatic move may touch this order; a person looks at it. */
+  flag: OrderFlag | null
+  created_at: number
+  updated_at: number
+  time_expire: number
+
+  /** Transmissions of the create request, counted before each is sent. */
+  sends: number
+  /** Fencing counter: only the holder of the current one may transmit. */
+  lease_token: number
+  lease_holder: string
+  lease_until_ms: number
+  /** When query_order was last asked. */
+  looked_at_ms: number
+
+  /** `jsapi_args` of the first verified yes, as JSON text. */
+  jsapi_args: string | null
+  transaction_id: string | null
+  paid_at: number | null
+  cash_fee: number | null
+  settlement_total_fee: number | null
+  wallet_state: number | null
+}
+
+/** `create_answered_102`: the number may belong to an order that is not ours, so its payments are not believed. */
+export const ORDER_FLAGS = ['create_answered_102'] as const
+export type OrderFlag = (typeof ORDER_FLAGS)[number]
+
+/** What happened to an order, one row each, in the order of `seq` (the version the move made). */
+export type OrderEvent = {
+  seq: number
+  at: number
+  kind: EventKind
+  from_state: OrderState | null
+  to_state: OrderState
+  detail: EventDetail
+}
+
+export const EVENT_KINDS = ['created', 'moved', 'asked', 'anomaly'] as const
+export type EventKind = (typeof EVENT_KINDS)[number]
+
+/** Small and free of personal data: it is shown to the order's owner. */
+export type EventDetail = Record<string, string | number | boolean | string[] | null>

@@ -1,0 +1,157 @@
+/**
+ * What an order can be, and which evidence moves it where. Pure tables: who fetches the evidence, and how a move is
+ * written, is decided elsewhere.
+ *
+ *   created ──▶ pending ──▶ paid ───────────────▶ refunded
+ *      │  │        │  ▲        ▲                      ▲
+ *      │  └────────┼──┼────────┘                      │
+ *      │           ▼  │                               │
+ *      │        closing ──▶ closed ──▶ paid_after_close
+ *      └──▶ failed ─────────────────────▲
+ */
+export const ORDER_STATES = [
+  'created', // the row is written; asked or not, an unknown answer included
+  'pending', // a verified yes: the payer can pay
+  'paid',
+  'closing', // we asked upstream to close and do not know yet who won
+  'closed',
+  'failed', // a verified no to the only transmission ever made
+  'paid_after_close', // money came for a closed or failed order: refund or honour, by policy
+  'refunded', // refunded in full
+] as const
+export type OrderState = (typeof ORDER_STATES)[number]
+
+/** What a wallet's `current_trade_state` says about the money, whatever the platform. */
+export const MEANINGS = [
+  'waiting',
+  'paid',
+  'paid_then_refund',
+  'closed',
+  'closed_or_refunded',
+  'not_found',
+] as const
+export type Meaning = (typeof MEANINGS)[number]
+
+/** WxpayOrderState and AlipayOrderState (product/569/37628, the 2019 table; the 2017 one was shifted by one). */
+export const WALLET_MEANING: Record<number, Record<number, Meaning>> = {
+  1: {
+    1: 'waiting', // initial
+    2: 'paid', // micro_pay paid
+    3: 'paid',
+    4: 'paid_then_refund', // "turned into refund": it was paid, in full or in part it went back
+    5: 'closed', // micro_pay: the payer stopped
+    6: 'waiting',
+    7: 'closed',
+    8: 'closed', // reversed
+    9: 'waiting', // the payer is typing the password
+    10: 'closed', // micro_pay: payment error
+    11: 'closed', // void: known to Cloud Pay, unknown to WeChat
+    12: 'waiting', // accepted, processing
+    // 13 and 14 are deposits unfrozen or consumed: not ours, so no meaning, so unknown.
+  },
+  2: {
+    1: 'waiting',
+    2: 'paid',
+    4: 'waiting',
+    5: 'closed_or_refunded', // only our own evidence of a payment tells which
+    6: 'paid', // finished, no longer refundable
+    7: 'not_found', // an Alipay trade may appear only once the payer opens the cashier: never final on its own
+  },
+}
+
+/** A move, or why the order stays as it is. `contradiction`: two signed answers disagree, a person looks. */
+export type Verdict =
+  { to: OrderState } | { stay: 'nothing_new' | 'not_final' | 'refund_lookup' | 'contradiction' }
+
+const to = (state: OrderState): Verdict => ({ to: state })
+const same: Verdict = { stay: 'nothing_new' }
+const notFinal: Verdict = { stay: 'not_final' }
+const lookAtRefunds: Verdict = { stay: 'refund_lookup' }
+const contradiction: Verdict = { stay: 'contradiction' }
+
+/** Every cell of (our state × what a signed query says), unusual ones explained. */
+export const MOVES: Record<OrderState, Record<Meaning, Verdict>> = {
+  created: {
+    // The order exists upstream but its jsapi_args are not here; only the identical create can bring them.
+    waiting: same,
+    // Possible when the answer to create was lost: another instance, or a takeover, handed the order over.
+    paid: to('paid'),
+    paid_then_refund: to('paid'),
+    closed: to('closed'),
+    closed_or_refunded: to('closed'),
+    // The first transmission may still be under way.
+    not_found: notFinal,
+  },
+  pending: {
+    waiting: same,
+    paid: to('paid'),
+    // Proves that it was paid; what went back is for the refund look-up to say.
+    paid_then_refund: to('paid'),
+    closed: to('closed'),
+    closed_or_refunded: to('closed'),
+    not_found: notFinal,
+  },
+  closing: {
+    // Whether the close was refused (back to pending) only the one who asked for it can say, after asking again.
+    waiting: notFinal,
+    // The payment won the race.
+    paid: to('paid'),
+    paid_then_refund: to('paid'),
+    closed: to('closed'),
+    closed_or_refunded: to('closed'),
+    not_found: notFinal,
+  },
+  closed: {
+    waiting: contradiction,
+    // Money that came late is money: never left as closed.
+    paid: to('paid_after_close'),
+    paid_then_refund: to('paid_after_close'),
+    closed: same,
+    closed_or_refunded: same,
+    not_found: same,
+  },
+  failed: {
+    // Refused when we asked, yet upstream has it: it may still be paid.
+    waiting: contradiction,
+    // Our "no" was wrong, or somebody paid under this number: never left as failed.
+    paid: to('paid_after_close'),
+    paid_then_refund: to('paid_after_close'),
+    closed: same,
+    closed_or_refunded: same,
+    not_found: same,
+  },
+  paid: {
+    waiting: contradiction,
+    paid: same,
+    paid_then_refund: lookAtRefunds,
+    closed: contradiction,
+    // With paid evidence in our row, Alipay's 5 is a full refund; how much and by whom, the look-up says.
+    closed_or_refunded: lookAtRefunds,
+    not_found: contradiction,
+  },
+  paid_after_close: {
+    waiting: contradiction,
+    paid: same,
+    paid_then_refund: lookAtRefunds,
+    closed: contradiction,
+    closed_or_refunded: lookAtRefunds,
+    not_found: contradiction,
+  },
+  refunded: {
+    waiting: contradiction,
+    // An answer older than the refund says no more than we know.
+    paid: same,
+    paid_then_refund: same,
+    closed: same,
+    closed_or_refunded: same,
+    not_found: contradiction,
+  },
+}
+
+/** What a wallet state means, or nothing for one the documents do not list: then the answer is unknown. */
+export const walletMeaning = (platform: number, walletState: number): Meaning | undefined =>
+  WALLET_MEANING[platform]?.[walletState]
+
+/** States that evidence can still move without a refund: worth asking about. */
+export const canStillChange = (state: OrderState): boolean =>
+  Object.values(MOVES[state]).some((verdict) => 'to' in verdict)

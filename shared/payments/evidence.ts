@@ -1,0 +1,121 @@
+import type { Answer } from '../cloudpay/client'
+import { INTERNAL_STATUS, STATUS } from '../cloudpay/enums'
+import {
+  echoFaults,
+  queryOrder,
+  type Expected,
+  type OrderAnswer,
+  type OrderContent,
+} from '../cloudpay/schema'
+import type { Order } from '../order/order'
+import { walletMeaning, type Meaning } from '../order/state'
+import { payInterface } from './orderRequest'
+
+/**
+ * What one answer proves about one order. Between "Cloud Pay said" and "so we do": the answer has been verified and
+ * parsed; here it is compared with the stored order, and reduced to what it is worth.
+ */
+export type Evidence =
+  /** The create was taken: the payer can pay. */
+  | { proves: 'accepted'; jsapi_args: string | null; notes: Notes }
+  /** A signed no to a create. What it is worth depends on how often we had sent. */
+  | { proves: 'refused'; status: number; internalStatus: number | undefined }
+  /** What the wallet says, from our own signed query. */
+  | { proves: 'wallet'; meaning: Meaning; wallet_state: number; money: Money; notes: Notes }
+  /** A signed "no such order". Never final on its own. */
+  | { proves: 'not_found' }
+  /** It is signed, and it speaks of something else: an anomaly. */
+  | { proves: 'mismatch'; fields: string[] }
+  /** Nothing. `rejected`: it told us to mend our request (101). */
+  | { proves: 'nothing'; why: string; rejected: boolean }
+
+type Money = Pick<Order, 'transaction_id' | 'paid_at' | 'cash_fee' | 'settlement_total_fee'>
+/** Recorded with the move, decides nothing. */
+type Notes = { nonce_echo_differs?: true }
+
+const expectedOf = (order: Order): Expected => order
+
+const nothing = (why: string, rejected = false): Evidence => ({ proves: 'nothing', why, rejected })
+
+export function evidenceOfCreate(order: Order, answer: Answer<OrderAnswer>): Evidence {
+  switch (answer.outcome) {
+    case 'unknown':
+      return nothing(answer.why)
+    case 'rejected':
+      return nothing(`status_${answer.status}`, true)
+    case 'no':
+      return { proves: 'refused', status: answer.status, internalStatus: answer.internalStatus }
+    case 'yes': {
+      const { member } = answer
+      const fields = echoFaults(payInterface(order.trade_type).echoes, member, expectedOf(order))
+      if (fields.length > 0) return { proves: 'mismatch', fields }
+      return {
+        proves: 'accepted',
+        jsapi_args: member.jsapi_args === undefined ? null : JSON.stringify(member.jsapi_args),
+        notes: notesOn(order, member.order_content),
+      }
+    }
+  }
+}
+
+export function evidenceOfQuery(order: Order, answer: Answer<OrderAnswer>): Evidence {
+  switch (answer.outcome) {
+    case 'unknown':
+      return nothing(answer.why)
+    case 'rejected':
+      return nothing(`status_${answer.status}`, true)
+    case 'no':
+      return answer.internalStatus === INTERNAL_STATUS.orderNotFound
+        ? { proves: 'not_found' }
+        : nothing(`status_${answer.status}`)
+    case 'yes': {
+      const { order_content: content } = answer.member
+      const fields = echoFaults(queryOrder.echoes, answer.member, expectedOf(order))
+      if (fields.length > 0) return { proves: 'mismatch', fields }
+      const wallet_state = walletStateOf(order, content)
+      if (wallet_state === undefined) return nothing('wallet_state_missing')
+      const meaning = walletMeaning(order.pay_platform, wallet_state)
+      if (meaning === undefined) return nothing(`wallet_state_${wallet_state}`)
+      if (meaning === 'not_found') return { proves: 'not_found' }
+      // "The server is working on it": what it is becoming is not ours to say, least of all a final no.
+      const isNo = meaning === 'closed' || meaning === 'closed_or_refunded'
+      if (content.is_transforming === true && isNo) return nothing('is_transforming')
+      return {
+        proves: 'wallet',
+        meaning,
+        wallet_state,
+        money: {
+          transaction_id: content.transaction_id ?? null,
+          paid_at: content.time_end ?? null,
+          cash_fee: content.cash_fee ?? null,
+          settlement_total_fee: content.settlement_total_fee ?? null,
+        },
+        notes: notesOn(order, content),
+      }
+    }
+  }
+}
+
+/** From the extension of the order's own platform; the other one proves nothing. */
+const walletStateOf = (order: Order, content: OrderContent): number | undefined =>
+  (order.pay_platform === 1 ? content.wxpay_order_content_ext : content.alipay_order_content_ext)
+    ?.current_trade_state
+
+/** `order_content.nonce_str` repeats the nonce of the create request. Worth a note when it does not, no more. */
+function notesOn(order: Order, content: OrderContent): Notes {
+  const { nonce_str } = JSON.parse(order.request_content) as { nonce_str: string }
+  return content.nonce_str === undefined || content.nonce_str === nonce_str
+    ? {}
+    : { nonce_echo_differs: true }
+}
+
+/**
+ * Whether a signed no ends the order: only as the answer to its only transmission. After two, this may be the second
+ * one's "number already used" while the first one stands; and 407 says just that.
+ */
+export const isFinalNo = (evidence: Extract<Evidence, { proves: 'refused' }>, order: Order): boolean =>
+  order.sends === 1 && evidence.internalStatus !== INTERNAL_STATUS.numberReusedWithOtherContent
+
+/** 102: this number may belong to somebody's other order. Whatever is paid under it needs a person's look. */
+export const takesNumberAway = (evidence: Extract<Evidence, { proves: 'refused' }>): boolean =>
+  evidence.status === STATUS.failedTakeNewNumber

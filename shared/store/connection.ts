@@ -1,0 +1,170 @@
+import type { CompiledQuery, DatabaseConnection, Driver, QueryResult } from 'kysely'
+import type { Dialect } from '../base/config'
+import { BEGIN, errorKind } from './dialect'
+
+/**
+ * One connection, kept at module scope, for an instance that may be frozen between any two events. While it sleeps
+ * nothing of ours runs, so the socket may be dead without anybody having heard; the first words on waking find out.
+ *
+ * What is safe to say again on a new connection is said again: BEGIN, and a SELECT outside a transaction. Everything
+ * else is reported: `Disconnected` when the transaction cannot have been kept, `CommitUnknown` when it may have been.
+ * Neither is ever re-run from here: whoever decided must read again and decide again.
+ */
+
+/** A driver reduced to what we use. */
+export type Wire = {
+  query(sql: string, parameters: readonly unknown[]): Promise<{ rows: unknown[]; affected: number }>
+  /** False as soon as the driver has noticed that the connection is gone. */
+  isAlive(): boolean
+  /** Drops the connection at once, without goodbye. */
+  destroy(): void
+  /** Says goodbye. */
+  end(): Promise<void>
+}
+
+export class Disconnected extends Error {
+  override readonly name: string = 'Disconnected'
+}
+
+/** COMMIT was sent and its answer never came: the transaction was kept or was not. */
+export class CommitUnknown extends Disconnected {
+  override readonly name = 'CommitUnknown'
+}
+
+/** The database cannot be reached at all. */
+export class Unreachable extends Error {
+  override readonly name = 'Unreachable'
+}
+
+/** Longer than any statement of ours takes; shorter than a caller waits. A silent socket is a dead one. */
+const STATEMENT_TIMEOUT_MS = 3000
+
+export class OneConnection implements Driver, DatabaseConnection {
+  #wire: Wire | undefined
+  #inTransaction = false
+  #last: Promise<void> = Promise.resolve()
+  #release: () => void = () => undefined
+
+  constructor(
+    readonly dialect: Dialect,
+    private readonly open: () => Promise<Wire>,
+    private readonly sleep: (ms: number) => Promise<void>,
+  ) {}
+
+  async init(): Promise<void> {}
+
+  /** First come, first served: two callers in one process wait for each other. */
+  async acquireConnection(): Promise<DatabaseConnection> {
+    const before = this.#last
+    let release: () => void = () => undefined
+    this.#last = new Promise((resolve) => (release = resolve))
+    await before
+    this.#release = release
+    return this
+  }
+
+  async releaseConnection(): Promise<void> {
+    this.#inTransaction = false
+    this.#release()
+  }
+
+  async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
+    const readOnly = !this.#inTransaction && query.query.kind === 'SelectQueryNode'
+    const { rows, affected } = await this.#say(query.sql, query.parameters, readOnly)
+    return { rows: rows as R[], numAffectedRows: BigInt(affected) }
+  }
+
+  async beginTransaction(): Promise<void> {
+    await this.#sayBegin()
+    this.#inTransaction = true
+  }
+
+  async commitTransaction(): Promise<void> {
+    try {
+      await this.#say('COMMIT', [], false)
+    } catch (error) {
+      if (error instanceof Disconnected) throw new CommitUnknown('commit unknown', { cause: error })
+      throw error
+    }
+  }
+
+  async rollbackTransaction(): Promise<void> {
+    // Without a connection there is nothing to undo: the server has done it.
+    if (!this.#wire?.isAlive()) return
+    await this.#say('ROLLBACK', [], false).catch(() => this.#drop())
+  }
+
+  async destroy(): Promise<void> {
+    const wire = this.#wire
+    this.#wire = undefined
+    if (wire?.isAlive()) await wire.end()
+  }
+
+  streamQuery<R>(): AsyncIterableIterator<QueryResult<R>> {
+    throw new Error('streaming is not supported')
+  }
+
+  async #sayBegin(): Promise<void> {
+    // SQLite has one writer at a time, and its driver waits by blocking the whole process. So we wait outside it.
+    for (let attempt = 0; ; attempt++) {
+      try {
+        await this.#say(BEGIN[this.dialect], [], true)
+        return
+      } catch (error) {
+        if (this.dialect !== 'sqlite' || errorKind('sqlite', error) !== 'lost_race' || attempt >= 400)
+          throw error
+        await this.sleep(5 + attempt / 10)
+      }
+    }
+  }
+
+  async #say(sql: string, parameters: readonly unknown[], again: boolean) {
+    const reused = this.#wire?.isAlive() ?? false
+    try {
+      return await this.#sayOnce(sql, parameters)
+    } catch (error) {
+      // A connection made a moment ago and lost again is not a frozen one: once is enough.
+      if (again && reused && error instanceof Disconnected) return this.#sayOnce(sql, parameters)
+      throw error
+    }
+  }
+
+  async #sayOnce(sql: string, parameters: readonly unknown[]) {
+    const wire = await this.#connected()
+    let timer: NodeJS.Timeout | undefined
+    try {
+      const silence = new Promise<never>((_, reject) => {
+        timer = setTimeout(() => reject(new Disconnected('no answer in time')), STATEMENT_TIMEOUT_MS)
+      })
+      return await Promise.race([wire.query(sql, parameters), silence])
+    } catch (error) {
+      if (
+        error instanceof Disconnected ||
+        !wire.isAlive() ||
+        errorKind(this.dialect, error) === 'disconnected'
+      ) {
+        this.#drop()
+        throw new Disconnected('disconnected', { cause: error })
+      }
+      throw error
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  async #connected(): Promise<Wire> {
+    if (this.#wire?.isAlive()) return this.#wire
+    // Inside a transaction a new connection would go on without the half that is lost.
+    if (this.#inTransaction) throw new Disconnected('disconnected inside a transaction')
+    try {
+      return (this.#wire = await this.open())
+    } catch (error) {
+      throw new Unreachable('cannot connect to the database', { cause: error })
+    }
+  }
+
+  #drop(): void {
+    this.#wire?.destroy()
+    this.#wire = undefined
+  }
+}

@@ -1,0 +1,110 @@
+import { sql, type RawBuilder } from 'kysely'
+import type { Dialect } from '../base/config'
+
+/**
+ * Everything in which the three databases differ, and nothing else: the clock, the words of DDL, what each error
+ * means, how a session is set up. Queries and moves are written once, in what all three understand.
+ */
+
+/** The database's clock, epoch milliseconds: leases of many instances must be measured with one watch. */
+export function databaseNowMs(dialect: Dialect): RawBuilder<number> {
+  switch (dialect) {
+    case 'mysql':
+      // The session runs in +00:00, so no hour of this exists twice.
+      return sql<number>`cast(unix_timestamp(now(3)) * 1000 as signed)`
+    case 'postgres':
+      // clock_timestamp, not now(): the latter stands still inside a transaction.
+      return sql<number>`cast(extract(epoch from clock_timestamp()) * 1000 as bigint)`
+    case 'sqlite':
+      return sql<number>`cast(unixepoch('subsec') * 1000 as integer)`
+  }
+}
+
+/** Sent once on every new connection. TencentDB's defaults differ by kind and age; these do not. */
+export const SESSION_SETUP: Record<Dialect, readonly string[]> = {
+  mysql: [
+    'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED',
+    // Strict: a value that does not fit is an error, never cut short.
+    "SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'",
+  ],
+  postgres: [
+    "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED; SET TIME ZONE 'UTC'; SET client_encoding TO 'UTF8'",
+  ],
+  sqlite: [
+    'PRAGMA journal_mode = WAL',
+    'PRAGMA synchronous = NORMAL',
+    // Not to wait inside the driver: that would block this process, and with it the transaction it waits for.
+    'PRAGMA busy_timeout = 0',
+  ],
+}
+
+export const BEGIN: Record<Dialect, string> = {
+  mysql: 'BEGIN',
+  postgres: 'BEGIN',
+  // Takes the write lock at once: a deferred transaction could fail half-way with nothing to wait for.
+  sqlite: 'BEGIN IMMEDIATE',
+}
+
+/** What goes behind CREATE TABLE (…): in MySQL, identifiers must be told apart by every bit (aB is not Ab). */
+export const TABLE_OPTIONS: Record<Dialect, string> = {
+  mysql: 'ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin',
+  postgres: '',
+  sqlite: '',
+}
+
+/** Text of up to 64 000 characters. MySQL's TEXT ends at 64 KB, which Chinese text reaches three times sooner. */
+export const LONG_TEXT: Record<Dialect, string> = { mysql: 'mediumtext', postgres: 'text', sqlite: 'text' }
+
+type DriverError = { code?: unknown; errno?: unknown; fatal?: unknown; message?: unknown }
+
+export type ErrorKind =
+  | 'unique' // another row has this number or key
+  | 'lost_race' // the database undid our transaction in favour of another
+  | 'disconnected' // the connection is gone
+  | 'other'
+
+// 1020 record changed, 1205 lock wait timeout, 1213 deadlock
+const MYSQL_LOST_RACE = new Set([1020, 1205, 1213])
+// 1053 shutting down, 1152/1184/1927 aborted, 3024 not here: that is a query's own limit; 4031 idle too long
+const MYSQL_DISCONNECTED = new Set([1053, 1152, 1184, 1927, 4031])
+const POSTGRES_LOST_RACE = new Set(['40001', '40P01', '55P03'])
+const SOCKET = new Set([
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ECONNABORTED',
+  'PROTOCOL_CONNECTION_LOST',
+  'PROTOCOL_ENQUEUE_AFTER_FATAL_ERROR',
+])
+
+export function errorKind(dialect: Dialect, error: unknown): ErrorKind {
+  if (typeof error !== 'object' || error === null) return 'other'
+  const { code, errno, fatal, message } = error as DriverError
+  if (typeof code === 'string' && SOCKET.has(code)) return 'disconnected'
+  switch (dialect) {
+    case 'mysql': {
+      const number = typeof errno === 'number' ? errno : 0
+      if (number === 1062) return 'unique'
+      if (MYSQL_LOST_RACE.has(number)) return 'lost_race'
+      if (MYSQL_DISCONNECTED.has(number) || fatal === true) return 'disconnected'
+      return typeof message === 'string' && /closed state/.test(message) ? 'disconnected' : 'other'
+    }
+    case 'postgres': {
+      if (code === '23505') return 'unique'
+      if (typeof code === 'string' && POSTGRES_LOST_RACE.has(code)) return 'lost_race'
+      // 57P0x: the server ends the session; 08xxx: connection exceptions.
+      if (typeof code === 'string' && /^(57P0\d|08\w{3})$/.test(code)) return 'disconnected'
+      // pg gives no code for a socket that ended under a query.
+      return typeof message === 'string' &&
+        /Connection terminated|not queryable|Client was closed/.test(message)
+        ? 'disconnected'
+        : 'other'
+    }
+    case 'sqlite': {
+      const text = typeof code === 'string' ? code : ''
+      if (/^SQLITE_CONSTRAINT/.test(text) && /UNIQUE|PRIMARYKEY/.test(`${text} ${String(message)}`))
+        return 'unique'
+      return /^SQLITE_(BUSY|LOCKED)/.test(text) ? 'lost_race' : 'other'
+    }
+  }
+}

@@ -1,0 +1,87 @@
+import {
+  Kysely,
+  MysqlAdapter,
+  MysqlQueryCompiler,
+  PostgresAdapter,
+  PostgresQueryCompiler,
+  SqliteAdapter,
+  SqliteQueryCompiler,
+  type DatabaseIntrospector,
+  type Dialect as KyselyDialect,
+} from 'kysely'
+import type { Config, Dialect } from '../base/config'
+import type { Clock } from '../base/time'
+import { OneConnection, type Wire } from './connection'
+import type { Tables } from './tables'
+
+export type Store = {
+  readonly db: Kysely<Tables>
+  readonly dialect: Dialect
+  /** For a process that ends. A function never closes its store. */
+  close(): Promise<void>
+}
+
+/**
+ * The drivers this build carries. A bundle is built for the databases its owner has (see deploy/bundle.ts): what is
+ * switched off is not in it. SQLite is never in a deployed one.
+ */
+async function loadWire(dialect: Dialect): Promise<(url: string) => Promise<Wire>> {
+  if (dialect === 'mysql' && process.env.STORE_WITHOUT_MYSQL !== 'yes')
+    return (await import('./mysql')).openMysql
+  if (dialect === 'postgres' && process.env.STORE_WITHOUT_POSTGRES !== 'yes') {
+    return (await import('./postgres')).openPostgres
+  }
+  if (dialect === 'sqlite' && process.env.STORE_WITHOUT_SQLITE !== 'yes')
+    return (await import('./sqlite')).openSqlite
+  throw new NotBundled(dialect)
+}
+
+/** Nothing is loaded or connected before the first query. */
+export function openStore(database: Config['database'], clock: Clock): Store {
+  const { dialect, url } = database
+  const connection = new OneConnection(
+    dialect,
+    async () => (await loadWire(dialect))(url.reveal()),
+    (ms) => clock.sleep(ms),
+  )
+  const db = new Kysely<Tables>({ dialect: speak(dialect, connection) })
+  return { db, dialect, close: () => db.destroy() }
+}
+
+/** Switched off together with its driver, so that a bundle carries one dialect's SQL and not three. */
+function speak(dialect: Dialect, connection: OneConnection): KyselyDialect {
+  const common = {
+    createDriver: () => connection,
+    createIntrospector: (): DatabaseIntrospector => {
+      throw new Error('the schema is described by the migrations, not read back')
+    },
+  }
+  if (dialect === 'mysql' && process.env.STORE_WITHOUT_MYSQL !== 'yes') {
+    return {
+      ...common,
+      createAdapter: () => new MysqlAdapter(),
+      createQueryCompiler: () => new MysqlQueryCompiler(),
+    }
+  }
+  if (dialect === 'postgres' && process.env.STORE_WITHOUT_POSTGRES !== 'yes') {
+    return {
+      ...common,
+      createAdapter: () => new PostgresAdapter(),
+      createQueryCompiler: () => new PostgresQueryCompiler(),
+    }
+  }
+  if (dialect === 'sqlite' && process.env.STORE_WITHOUT_SQLITE !== 'yes') {
+    return {
+      ...common,
+      createAdapter: () => new SqliteAdapter(),
+      createQueryCompiler: () => new SqliteQueryCompiler(),
+    }
+  }
+  throw new NotBundled(dialect)
+}
+
+class NotBundled extends Error {
+  constructor(dialect: Dialect) {
+    super(`this bundle was built without ${dialect}`)
+  }
+}

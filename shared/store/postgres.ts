@@ -1,0 +1,45 @@
+import { Client } from 'pg'
+import type { Wire } from './connection'
+import { SESSION_SETUP } from './dialect'
+import { CONNECT_TIMEOUT_MS, readServerAddress } from './url'
+
+/** TencentDB for PostgreSQL, 11 and later. */
+export async function openPostgres(url: string): Promise<Wire> {
+  const { tls, ...address } = readServerAddress(url, 5432)
+  const client = new Client({
+    ...address,
+    ...(tls
+      ? {
+          ssl: {
+            rejectUnauthorized: true,
+            minVersion: 'TLSv1.2' as const,
+            ...(tls.ca === undefined ? {} : { ca: tls.ca }),
+            ...(tls.verifyHost ? {} : { checkServerIdentity: () => undefined }),
+          },
+        }
+      : {}),
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+  })
+  let alive = true
+  // Also keeps a connection that dies while idle from ending the process.
+  client.on('error', () => (alive = false))
+  client.on('end', () => (alive = false))
+  await client.connect()
+  for (const statement of SESSION_SETUP.postgres) await client.query(statement)
+  return {
+    async query(sql, parameters) {
+      const { rows, rowCount } = await client.query<Record<string, unknown>>(sql, parameters as unknown[])
+      return { rows, affected: rowCount ?? 0 }
+    },
+    isAlive: () => alive,
+    destroy() {
+      alive = false
+      // end() waits for a goodbye that a dead peer never says.
+      ;(client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy()
+    },
+    async end() {
+      alive = false
+      await client.end()
+    },
+  }
+}
