@@ -20,7 +20,7 @@ export const routes: Route<App>[] = [
       const caller = await app.authorize(request)
       const wanted = readOrderRequest(readJsonBody(request), app)
       const key = idempotencyKey(request.headers['idempotency-key'])
-      const { order, isNew } = await createOrder(app, caller, wanted, key, { deadline, requestId })
+      const { order, isNew } = await createOrder(app, caller, wanted, key, deadline)
       return json(isNew ? 201 : 200, { ...viewOrder(order), ...handover(order, nowS(app.clock)) }, requestId)
     },
   },

@@ -17,10 +17,7 @@ export const routes: Route<App>[] = [
       const caller = await app.authorize(request)
       const number = request.params['out_trade_no'] ?? ''
       const refresh = request.query['refresh'] === '1'
-      const { order, events, refreshed } = await readStatus(app, caller, number, refresh, {
-        deadline,
-        requestId,
-      })
+      const { order, events, refreshed } = await readStatus(app, caller, number, refresh, deadline)
       const asked = refreshed === undefined ? {} : { refreshed }
       return json(
         200,

@@ -87,8 +87,6 @@ export function createSandbox(options: SandboxOptions) {
   /** Transmissions of creates that did not become an order, so that a sentinel's turn goes on. */
   const turns = new Map<string, number>()
 
-  return { switches, orders, received, answer, pay, close: closeByMerchant }
-
   function answer(suffix: string, body: Buffer): Reply {
     const opened = openRequest(body)
     received.push({
@@ -478,6 +476,8 @@ export function createSandbox(options: SandboxOptions) {
   function digits(length: number): string {
     return [...random(length)].map((byte) => String(byte % 10)).join('')
   }
+
+  return { switches, orders, received, answer, pay, close: closeByMerchant }
 }
 
 export type Sandbox = ReturnType<typeof createSandbox>

@@ -45,29 +45,37 @@ export function door<App extends Opened>(
     const startMs = performance.now()
     const limitMs = context.getRemainingTimeInMillis?.() ?? context.time_limit_in_ms ?? DEFAULT_TIME_MS
     const deadline: Deadline = { remainingMs: () => limitMs - (performance.now() - startMs) }
-    let log = bootLog
+    // Every line written on the way carries the request's id.
+    const bound =
+      (log: Log): Log =>
+      (line) =>
+        log({ ...line, request_id: requestId })
+    let log = bound(bootLog)
     let answer: HttpAnswer
     let seen: { method: string; route: string } = { method: '', route: '' }
     let fault: Fault | undefined
     try {
       const app = await (opening ??= open())
-      log = app.log
+      log = bound(app.log)
       if (!isHttpEvent(event)) throw new Fault('path_not_found')
       const request = readEvent(event)
       const found = match(routes, request)
       seen = { method: request.method, route: found.route.path }
-      answer = await found.route.handle(app, {
-        request: { ...request, params: found.params },
-        requestId,
-        deadline,
-      })
+      answer = await found.route.handle(
+        { ...app, log },
+        {
+          request: { ...request, params: found.params },
+          requestId,
+          deadline,
+        },
+      )
     } catch (error) {
       fault = toFault(error)
       answer = problem(fault, requestId)
     }
     const ms = Math.round(performance.now() - startMs)
     const status = answer.statusCode
-    const line = { event: 'http', request_id: requestId, ...seen, status, ms }
+    const line = { event: 'http', ...seen, status, ms }
     if (!fault) log(line)
     else {
       const cause = fault.cause === undefined ? {} : { cause: describeError(fault.cause) }

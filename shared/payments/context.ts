@@ -22,9 +22,6 @@ export type Payments = {
   }
 }
 
-/** Who asked, for how much longer they wait, and what to write on the log line. */
-export type Asking = { deadline: Deadline; requestId: string }
-
 /** After the answer of Cloud Pay there must be time to write it down and to answer. */
 export const SETTLE_RESERVE_MS = 1500
 /** Asking with less than this is asking for an unknown. */

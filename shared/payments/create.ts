@@ -11,7 +11,7 @@ import {
   takeLease,
   type ReadOrder,
 } from '../store/orders'
-import { callBudgetMs, type Asking, type Payments } from './context'
+import { callBudgetMs, type Payments } from './context'
 import { evidenceOfCreate, type Evidence } from './evidence'
 import { contentHash, draftOrder, payInterface, type NewOrder, type OrderRequest } from './orderRequest'
 import { lookUpstream } from './refresh'
@@ -46,13 +46,13 @@ export async function createOrder(
   caller: Caller,
   request: OrderRequest,
   idempotencyKey: string | null,
-  asking: Asking,
+  deadline: Deadline,
 ): Promise<CreatedOrder> {
   const given = request.pay_content.out_trade_no
   if (caller.kind === 'payer' && idempotencyKey === null && given === undefined) {
     throw new Fault('idempotency_required')
   }
-  const budgetMs = callBudgetMs(payments.settings, asking.deadline)
+  const budgetMs = callBudgetMs(payments.settings, deadline)
   if (budgetMs === undefined) throw new Fault('no_time_left')
   const lease = { holder: payments.random(16).toString('hex'), ms: budgetMs + LEASE_GRACE_MS }
   const askBy = deadlineAfter(payments.clock, budgetMs)
@@ -72,7 +72,7 @@ export async function createOrder(
       if (inserted === 'done') {
         // When the lease ends only the database knows; nobody reads it from here.
         const order: Order = { ...drafted.order, lease_until_ms: 0 }
-        return { order: await ask(payments, order, true, askBy, asking), isNew: true }
+        return { order: await ask(payments, order, true, askBy, deadline), isNew: true }
       }
     }
     // Taken, lost, or not acceptable as new: what is there decides.
@@ -83,20 +83,20 @@ export async function createOrder(
     if (found.lease_holder === lease.holder) {
       // Ours after all: a COMMIT whose answer was lost did take effect.
       const isNew = found.lease_token === 1
-      return { order: await ask(payments, found, isNew && found.sends === 1, askBy, asking), isNew }
+      return { order: await ask(payments, found, isNew && found.sends === 1, askBy, deadline), isNew }
     }
     if (found.lease_until_ms > found.now_ms) {
       const retryAfterS = Math.max(1, Math.ceil((found.lease_until_ms - found.now_ms) / 1000))
       throw new Fault('order_in_progress', { retryAfterS, extra: { out_trade_no: found.out_trade_no } })
     }
     if (found.flag !== null || found.time_expire - nowS(payments.clock) <= LAST_ASK_S) {
-      const { order } = await lookUpstream(payments, found, asking)
+      const { order } = await lookUpstream(payments, found, deadline)
       if (order.state === 'created') throw unknownOutcome(order)
       return { order, isNew: false }
     }
     if ((await takeLease(payments.store, found, lease.holder, lease.ms)) === 'done') {
       const order = { ...moved(found, {}), lease_holder: lease.holder, lease_token: found.lease_token + 1 }
-      return { order: await ask(payments, order, false, askBy, asking), isNew: false }
+      return { order: await ask(payments, order, false, askBy, deadline), isNew: false }
     }
   }
   throw new Fault('database_unavailable', { cause: new Error('lost every race for a new order') })
@@ -144,7 +144,7 @@ async function ask(
   order: Order,
   counted: boolean,
   askBy: Deadline,
-  asking: Asking,
+  deadline: Deadline,
 ): Promise<Order> {
   const lease = { token: order.lease_token, holder: order.lease_holder }
   let current = order
@@ -153,7 +153,7 @@ async function ask(
     const evidence = await askWithRetries()
     if (current.state === 'created' && evidence.proves === 'refused') {
       // Not the only transmission, so this no may be about the earlier one: look.
-      current = (await lookUpstream(payments, current, asking)).order
+      current = (await lookUpstream(payments, current, deadline)).order
     }
     if (current.state === 'created') current = await release(payments, current, lease, evidence)
     return answerFrom(current, evidence)
@@ -180,7 +180,6 @@ async function ask(
       const evidence = evidenceOfCreate(current, answer)
       payments.log({
         event: 'order.asked',
-        request_id: asking.requestId,
         out_trade_no: order.out_trade_no,
         sends: current.sends,
         proves: evidence.proves,

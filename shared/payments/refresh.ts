@@ -1,12 +1,13 @@
 import type { Caller } from '../access/authorize'
 import { Fault } from '../base/errors'
 import { makeNonce } from '../base/random'
+import type { Deadline } from '../base/time'
 import { TERMINAL_TYPE } from '../cloudpay/enums'
 import { queryOrder, type QueryRequest } from '../cloudpay/schema'
 import type { Order, OrderEvent } from '../order/order'
 import { canStillChange } from '../order/state'
 import { claimLook, findOrder, listEvents } from '../store/orders'
-import { callBudgetMs, SDK_VERSION, type Asking, type Payments } from './context'
+import { callBudgetMs, SDK_VERSION, type Payments } from './context'
 import { evidenceOfQuery, type Evidence } from './evidence'
 import { settle } from './settle'
 
@@ -29,7 +30,7 @@ export async function readStatus(
   caller: Caller,
   out_trade_no: string,
   refresh: boolean,
-  asking: Asking,
+  deadline: Deadline,
 ): Promise<OrderStatus> {
   const key = { out_sub_mch_id: payments.merchant.out_sub_mch_id, out_trade_no }
   let order: Order | undefined = await findOrder(payments.store, key)
@@ -38,7 +39,7 @@ export async function readStatus(
   if (refresh) {
     refreshed = false
     if (canStillChange(order.state) && (await claimLook(payments.store, key, LOOK_INTERVAL_MS)) === 'done') {
-      const look = await lookUpstream(payments, order, asking)
+      const look = await lookUpstream(payments, order, deadline)
       order = look.order
       refreshed = look.learned
     }
@@ -50,17 +51,17 @@ export async function readStatus(
 export async function lookUpstream<O extends Order>(
   payments: Payments,
   order: O,
-  asking: Asking,
+  deadline: Deadline,
 ): Promise<{ order: O; learned: boolean }> {
-  const evidence = await queryEvidence(payments, order, asking)
+  const evidence = await queryEvidence(payments, order, deadline)
   return {
     order: await settle(payments, order, evidence),
     learned: evidence.proves === 'wallet' || evidence.proves === 'not_found',
   }
 }
 
-async function queryEvidence(payments: Payments, order: Order, asking: Asking): Promise<Evidence> {
-  const timeoutMs = callBudgetMs(payments.settings, asking.deadline)
+async function queryEvidence(payments: Payments, order: Order, deadline: Deadline): Promise<Evidence> {
+  const timeoutMs = callBudgetMs(payments.settings, deadline)
   if (timeoutMs === undefined) return { proves: 'nothing', why: 'no_time_left', rejected: false }
   const request: QueryRequest = {
     pay_mch_key: {
@@ -85,7 +86,6 @@ async function queryEvidence(payments: Payments, order: Order, asking: Asking): 
   const evidence = evidenceOfQuery(order, answer)
   payments.log({
     event: 'order.looked',
-    request_id: asking.requestId,
     out_trade_no: order.out_trade_no,
     proves: evidence.proves,
     ...(evidence.proves === 'nothing' ? { why: evidence.why } : {}),

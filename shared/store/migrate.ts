@@ -1,13 +1,27 @@
-import { Migrator } from 'kysely'
+import {
+  Kysely,
+  Migrator,
+  MysqlIntrospector,
+  PostgresIntrospector,
+  SqliteIntrospector,
+  type DatabaseIntrospector,
+} from 'kysely'
+import type { Dialect } from '../base/config'
 import { migrations } from './migrations'
-import type { Store } from './open'
+import { speak, type Store } from './open'
 
 export type MigrationReport = { applied: string[]; pending: string[] }
 
 /** Brings the schema up to date. Two at once wait for each other; running it again does nothing. */
 export async function migrate(store: Store): Promise<MigrationReport> {
+  const db = new Kysely<unknown>({
+    dialect: {
+      ...speak(store.dialect, store.connection),
+      createIntrospector: (any) => introspector(store.dialect, any),
+    },
+  })
   const migrator = new Migrator({
-    db: store.db,
+    db,
     provider: { getMigrations: async () => migrations(store.dialect) },
   })
   const { error, results = [] } = await migrator.migrateToLatest()
@@ -15,5 +29,18 @@ export async function migrate(store: Store): Promise<MigrationReport> {
   return {
     applied: results.filter((result) => result.status === 'Success').map((result) => result.migrationName),
     pending: [],
+  }
+}
+
+/** Only the migrator reads the schema back, to see whether its own table is there. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- Kysely hands its introspector a Kysely<any>
+function introspector(dialect: Dialect, db: Kysely<any>): DatabaseIntrospector {
+  switch (dialect) {
+    case 'mysql':
+      return new MysqlIntrospector(db)
+    case 'postgres':
+      return new PostgresIntrospector(db)
+    case 'sqlite':
+      return new SqliteIntrospector(db)
   }
 }

@@ -17,6 +17,7 @@ import type { Tables } from './tables'
 export type Store = {
   readonly db: Kysely<Tables>
   readonly dialect: Dialect
+  readonly connection: OneConnection
   /** For a process that ends. A function never closes its store. */
   close(): Promise<void>
 }
@@ -45,11 +46,11 @@ export function openStore(database: Config['database'], clock: Clock): Store {
     (ms) => clock.sleep(ms),
   )
   const db = new Kysely<Tables>({ dialect: speak(dialect, connection) })
-  return { db, dialect, close: () => db.destroy() }
+  return { db, dialect, connection, close: () => db.destroy() }
 }
 
 /** Switched off together with its driver, so that a bundle carries one dialect's SQL and not three. */
-function speak(dialect: Dialect, connection: OneConnection): KyselyDialect {
+export function speak(dialect: Dialect, connection: OneConnection): KyselyDialect {
   const common = {
     createDriver: () => connection,
     createIntrospector: (): DatabaseIntrospector => {

@@ -1,0 +1,156 @@
+import { isUtf8 } from 'node:buffer'
+import { randomUUID } from 'node:crypto'
+import { createServer, type IncomingMessage } from 'node:http'
+import { createRequire } from 'node:module'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { readRoutes, type ServedRoute } from './routes'
+
+/**
+ * HTTP → SCF event → the built function → HTTP. What a Function URL does, as far as it is documented: the event has
+ * body, headers, httpMethod, path and queryString and nothing else; the answer is {statusCode, headers, body}.
+ */
+export type Gateway = { origin: string; close(): Promise<void> }
+
+export type EventShape = 'function-url' | 'api-gateway' | 'superset'
+
+type Handler = (
+  event: unknown,
+  context: unknown,
+) => Promise<{
+  statusCode: number
+  headers: Record<string, string>
+  body: string
+}>
+
+export type GatewayOptions = {
+  root: string
+  /** Where the bundles are. */
+  bundles: string
+  host: string
+  port: number
+  timeLimitMs: number
+  eventShape?: EventShape
+}
+
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const routes = readRoutes(options.root)
+  const load = createRequire(join(options.bundles, 'x.js'))
+  // One instance of each function, kept, as the platform keeps a warm one.
+  const handlers = new Map(
+    routes.map(({ functionName }) => [
+      functionName,
+      (load(`./${functionName}.js`) as { main_handler: Handler }).main_handler,
+    ]),
+  )
+
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = []
+    request.on('data', (chunk: Buffer) => chunks.push(chunk))
+    request.on('end', () => {
+      const url = new URL(request.url ?? '/', 'http://gateway')
+      const route = routes.find((one) => serves(one, request.method ?? '', url.pathname))
+      const handler = route && handlers.get(route.functionName)
+      if (!route || !handler) {
+        response.writeHead(404, { 'content-type': 'application/json' })
+        return response.end('{"error":"no function serves this; see serverless.yml"}')
+      }
+      const event = makeEvent(options.eventShape ?? 'function-url', request, url, Buffer.concat(chunks))
+      void handler(event, makeContext(route.functionName, options.timeLimitMs)).then(
+        (answer) => response.writeHead(answer.statusCode, answer.headers).end(answer.body),
+        (error: unknown) => {
+          process.stderr.write(`${route.functionName} threw: ${String(error)}\n`)
+          response.writeHead(500).end()
+        },
+      )
+    })
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(options.port, options.host, resolve)
+  })
+  const { port } = server.address() as AddressInfo
+  return {
+    origin: `http://${options.host}:${port}`,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      }),
+  }
+}
+
+function serves(route: ServedRoute, method: string, path: string): boolean {
+  const pattern = route.path.split('/')
+  const segments = path.split('/')
+  return (
+    route.method === method &&
+    pattern.length === segments.length &&
+    pattern.every((part, at) => part.startsWith('{') || part === segments[at])
+  )
+}
+
+/** The three shapes a handler must understand; `function-url` is the documented one. */
+export function makeEvent(
+  shape: EventShape,
+  request: Pick<IncomingMessage, 'method' | 'headers'>,
+  url: URL,
+  bytes: Buffer,
+): Record<string, unknown> {
+  // What the platform does with bytes that are no text is not documented; base64 is how it could pass them on.
+  const text = isUtf8(bytes)
+  const encode = shape === 'superset' || !text
+  const query = Object.fromEntries(url.searchParams)
+  const minimal = {
+    body: encode ? bytes.toString('base64') : bytes.toString('utf8'),
+    headers: { ...request.headers, 'x-scf-remote-addr': '127.0.0.1' },
+    httpMethod: request.method,
+    path: url.pathname,
+    queryString: query,
+  }
+  const requestContext = {
+    requestId: randomUUID(),
+    httpMethod: request.method,
+    path: url.pathname,
+    sourceIp: '127.0.0.1',
+    stage: 'release',
+    identity: {},
+  }
+  switch (shape) {
+    case 'function-url':
+      return encode ? { ...minimal, isBase64Encoded: true } : minimal
+    case 'api-gateway':
+      return {
+        ...minimal,
+        requestContext: { ...requestContext, serviceId: 'service-local', path: '/orders/{out_trade_no}' },
+        pathParameters: {},
+        queryStringParameters: {},
+        headerParameters: {},
+        stageVariables: { stage: 'release' },
+        // Seen as a text in Tencent's own samples.
+        isBase64Encoded: encode ? 'true' : 'false',
+      }
+    case 'superset':
+      return { ...minimal, requestContext, queryStringParameters: query, isBase64Encoded: true }
+  }
+}
+
+/** The context SCF passes, deadline included. */
+export function makeContext(functionName: string, timeLimitMs: number) {
+  const startMs = performance.now()
+  return {
+    callbackWaitsForEmptyEventLoop: true,
+    getRemainingTimeInMillis: () => Math.max(0, timeLimitMs - (performance.now() - startMs)),
+    memory_limit_in_mb: 256,
+    time_limit_in_ms: timeLimitMs,
+    request_id: randomUUID(),
+    environment: '{"SCF_NAMESPACE":"default"}',
+    environ: 'SCF_NAMESPACE=default',
+    function_version: '$LATEST',
+    function_name: functionName,
+    namespace: 'default',
+    tencentcloud_region: 'ap-guangzhou',
+    tencentcloud_appid: '1250000000',
+    tencentcloud_uin: '100000000000',
+  }
+}
