@@ -22,8 +22,8 @@ import type { Message, PartialMessage, Plugin } from 'esbuild'
 type Change = (source: string, file: string) => string
 
 interface Trim {
-  /** What a bare import gives instead of the package's own index; undefined leaves the index as it is. */
-  readonly entry?: string
+  /** What a bare import gives instead of the package's own index: an ES module, so that importing more fails the build. */
+  readonly entry: string
   /** Files of the package, by their path inside it. */
   readonly files: Readonly<Record<string, Change>>
   /** Packages it depends on, by name: the text that stands in for them. */
@@ -53,7 +53,7 @@ const leaveOut =
 const leaveOutExports =
   (what: string): Change =>
   (source) => {
-    const names = [...source.matchAll(/^export (?:class|(?:async )?function|const) (\w+)/gm)].map(
+    const names = [...source.matchAll(/^export (?:class|(?:async )?function) (\w+)/gm)].map(
       ([, name]) => name!,
     )
     const statements = source.match(/^export\b/gm) ?? []
@@ -61,8 +61,27 @@ const leaveOutExports =
       throw new TrimError('has exports of a kind that is not understood')
     }
     const refuse = `function refuse(){throw new Error(${JSON.stringify(sentence(what))})}\n`
-    return refuse + names.map((name) => `export class ${name}{constructor(){refuse()}}`).join('\n')
+    return refuse + names.map((name) => `export function ${name}(){refuse()}`).join('\n')
   }
+
+/** Leaves the methods with these names (separated by blanks) out of the classes of a file, as tsc lays them out. */
+const leaveOutMethods =
+  (of: string, names: string): Change =>
+  (source) => {
+    const text = names.split(' ').reduce((rest, name) => {
+      const method = new RegExp(`^ {4}(?:async )?${name}\\(.*\\) \\{\\n(?: {5}.*\\n|\\n)*? {4}\\}$`, 'gm')
+      if (!method.test(rest)) throw new TrimError(`has no method ${name}`)
+      return rest.replace(method, `${name}(){refuse('${name}')}`)
+    }, source)
+    const refusal = JSON.stringify(sentence(`NAME ${of}`)).replace('NAME', '"+name+"')
+    return `${text}\nfunction refuse(name){throw new Error(${refusal})}`
+  }
+
+/** A table of files of which nothing is used; `names` are separated by blanks. What only they load goes with them. */
+const without = (name: string, dir: string, names: string, leave: (what: string) => Change) =>
+  Object.fromEntries(
+    names.split(' ').map((each) => [`${dir}/${each}.js`, leave(`${name}/${dir}/${each}.js`)]),
+  )
 
 /** Replaces texts that must each be there exactly once. */
 const swap =
@@ -191,10 +210,14 @@ const mysqlVersion: Change = (source, file) => {
   ])(source, file)
 }
 
-const mysql = (path: string, ...names: string[]) => leaveOut(`mysql2/${path}`, ...names)
+const MYSQL_FILES =
+  'parsers/text_parser constants/ssl_profiles promise/connection commands/server_handshake commands/prepare ' +
+  'commands/close_statement commands/execute commands/register_slave commands/binlog_dump commands/change_user ' +
+  'commands/reset_connection packets/binary_row packets/binlog_dump packets/change_user packets/close_statement ' +
+  'packets/execute packets/prepare_statement packets/prepared_statement_header packets/register_slave ' +
+  'packets/reset_connection packets/text_row'
 
 const MYSQL2: Trim = {
-  // An ES module, so that importing anything else of mysql2's (createPool, ...) fails the build.
   entry: `import createConnection from './lib/create_connection.js'\nexport { createConnection }`,
   files: {
     // Plain connections need no TLS, and Node loads it slowly.
@@ -209,13 +232,11 @@ const MYSQL2: Trim = {
         "`Unknown charset '${charset}': deploy/trim.ts left only utf8mb4 in`",
       ]),
     ),
-    // Row parsers are compiled with new Function unless disableEval is set: slower than reading a few rows.
+    // Row parsers (text_parser.js) are compiled with new Function unless disableEval is set: slower for a few rows.
     'lib/commands/query.js': swap(['if (this.options.disableEval) {', 'if (true) {']),
-    'lib/parsers/text_parser.js': mysql('lib/parsers/text_parser.js'),
     'lib/packets/packet.js': swap(['ErrorCodeToName[errorCode]', 'ErrorCodeToName(errorCode)']),
     'lib/constants/errors.js': errorNames,
     'lib/constants/charsets.js': charsets,
-    'lib/constants/ssl_profiles.js': mysql('lib/constants/ssl_profiles.js'),
     // Looks through every node_modules folder for a syntax highlighter on load.
     'lib/helpers.js': swap([
       'highlightFn = require(`cardinal${REQUIRE_TERMINATOR}`).highlight;',
@@ -230,28 +251,10 @@ const MYSQL2: Trim = {
       ],
       TRACING,
     ),
-    'lib/compressed_protocol.js': mysql('lib/compressed_protocol.js', 'enableCompression'),
-    'lib/promise/connection.js': mysql('lib/promise/connection.js'),
-    'lib/commands/server_handshake.js': mysql('lib/commands/server_handshake.js'),
-    'lib/commands/prepare.js': mysql('lib/commands/prepare.js'),
-    'lib/commands/close_statement.js': mysql('lib/commands/close_statement.js'),
-    'lib/commands/execute.js': mysql('lib/commands/execute.js'),
-    'lib/commands/register_slave.js': mysql('lib/commands/register_slave.js'),
-    'lib/commands/binlog_dump.js': mysql('lib/commands/binlog_dump.js'),
-    'lib/commands/change_user.js': mysql('lib/commands/change_user.js'),
-    'lib/commands/reset_connection.js': mysql('lib/commands/reset_connection.js'),
-    'lib/packets/binary_row.js': mysql('lib/packets/binary_row.js'),
-    'lib/packets/binlog_dump.js': mysql('lib/packets/binlog_dump.js'),
-    'lib/packets/change_user.js': mysql('lib/packets/change_user.js'),
-    'lib/packets/close_statement.js': mysql('lib/packets/close_statement.js'),
-    'lib/packets/execute.js': mysql('lib/packets/execute.js'),
-    'lib/packets/prepare_statement.js': mysql('lib/packets/prepare_statement.js'),
-    'lib/packets/prepared_statement_header.js': mysql('lib/packets/prepared_statement_header.js'),
-    'lib/packets/register_slave.js': mysql('lib/packets/register_slave.js'),
-    'lib/packets/reset_connection.js': mysql('lib/packets/reset_connection.js'),
-    'lib/packets/text_row.js': mysql('lib/packets/text_row.js'),
+    'lib/compressed_protocol.js': leaveOut('mysql2/lib/compressed_protocol.js', 'enableCompression'),
     // Query attributes: parameters are escaped into the text instead.
-    'lib/packets/encode_parameter.js': mysql('lib/packets/encode_parameter.js', 'toParameter'),
+    'lib/packets/encode_parameter.js': leaveOut('mysql2/lib/packets/encode_parameter.js', 'toParameter'),
+    ...without('mysql2', 'lib', MYSQL_FILES, leaveOut),
   },
   dependencies: {
     'iconv-lite': () => ICONV,
@@ -373,16 +376,51 @@ const PG: Trim = {
 
 // ---------------------------------------------------------------- kysely
 
-const kysely = (path: string) => leaveOutExports(`kysely/${path}`)
+const MODULES = 'dist/esm'
 
-/** An ES module, so what we do not import is shaken off already, except what the Kysely class itself reaches. */
+const KYSELY_FILES =
+  'schema/schema dynamic/dynamic plugin/with-schema/with-schema-plugin query-builder/delete-query-builder ' +
+  'query-builder/merge-query-builder query-builder/on-conflict-builder query-builder/aggregate-function-builder ' +
+  'query-builder/over-builder query-builder/case-builder query-builder/json-path-builder parser/with-parser ' +
+  'parser/set-operation-parser parser/fetch-parser parser/top-parser parser/data-type-parser'
+
+/** Kinds of node: the statements of migrations, which are never bundled, and what the builders above would make. */
+const KYSELY_NODES =
+  'CreateTable ColumnDefinition References DropTable CreateIndex DropIndex CreateSchema DropSchema AddIndex ' +
+  'PrimaryKeyConstraint UniqueConstraint CheckConstraint ForeignKeyConstraint AlterTable AddColumn RenameColumn ' +
+  'DropColumn AlterColumn ModifyColumn AddConstraint DropConstraint RenameConstraint CreateView DropView ' +
+  'RefreshMaterializedView Generated DefaultValue CreateType DropType DeleteQuery MergeQuery Matched OnConflict ' +
+  'AggregateFunction Over PartitionBy PartitionByItem Case When JSONReference JSONPath JSONPathLeg ' +
+  'JSONOperatorChain With CommonTableExpression CommonTableExpressionName SetOperation Fetch Top Cast'
+
+/** Every compiler binds its 90 methods by kind of node when it is made. Their names tell the kind as well. */
+const visitByName: Change = (source, file) => {
+  const [table = '', lines = ''] = /^ {4}#visitors = freeze\(\{\n([^]*?)^ {4}\}\);$/m.exec(source) ?? []
+  const others = lines.replace(/^ {8}(\w+)Node: this\.visit\1\.bind\(this\),\n/gm, '')
+  if (lines === '' || others !== '') throw new TrimError('does not name its methods after the kinds of node')
+  const byName = "this['visit' + node.kind.slice(0, -4)](node)"
+  return swap([table, ''], ['this.#visitors[node.kind](node)', byName])(source, file)
+}
+
+const dialect = (name: string) => {
+  const path = `./${MODULES}/dialect/${name.toLowerCase()}/${name.toLowerCase()}`
+  return `export { ${name}Adapter } from '${path}-adapter.js'
+    export { ${name}QueryCompiler } from '${path}-query-compiler.js'\n`
+}
+
 const KYSELY: Trim = {
+  entry: `export { Kysely } from './${MODULES}/kysely.js'
+    export { sql } from './${MODULES}/raw-builder/sql.js'
+    ${dialect('Mysql')} ${dialect('Postgres')} ${dialect('Sqlite')}`,
   files: {
-    'dist/esm/schema/schema.js': kysely('dist/esm/schema/schema.js'),
-    'dist/esm/plugin/with-schema/with-schema-plugin.js': kysely(
-      'dist/esm/plugin/with-schema/with-schema-plugin.js',
+    ...without('kysely', MODULES, KYSELY_FILES, leaveOutExports),
+    // Transactions that are handles instead of functions bring four classes.
+    [`${MODULES}/kysely.js`]: leaveOutMethods('of Kysely', 'startTransaction connection'),
+    [`${MODULES}/query-compiler/default-query-compiler.js`]: leaveOutMethods(
+      "of kysely's query compiler",
+      KYSELY_NODES.replace(/\w+/g, 'visit$&'),
     ),
-    'dist/esm/query-builder/merge-query-builder.js': kysely('dist/esm/query-builder/merge-query-builder.js'),
+    [`${MODULES}/operation-node/operation-node-visitor.js`]: visitByName,
   },
   dependencies: {},
 }
@@ -464,18 +502,14 @@ export function trimDrivers(): Plugin {
           if (main.errors.length > 0) return { errors: main.errors }
           const errors = packages.has(name) ? [] : find(name, trim, main.path)
           if (errors.length > 0) return { errors }
-          return trim.entry === undefined ? main : { path: name, namespace: 'trim' }
+          return { path: name, namespace: 'trim' }
         })
-        if (trim.entry !== undefined) {
-          // mysql2/promise, pg/lib/...: would bring in beside the trimmed driver what was left out of it.
-          build.onResolve({ filter: new RegExp(`^${name}/`) }, (args) => ({
-            errors: [
-              {
-                text: `deploy/trim.ts bundles ${name} only as a whole: import '${name}', not '${args.path}'.`,
-              },
-            ],
-          }))
-        }
+        // mysql2/promise, pg/lib/...: would bring in beside the trimmed driver what was left out of it.
+        build.onResolve({ filter: new RegExp(`^${name}/`) }, (args) => ({
+          errors: [
+            { text: `deploy/trim.ts bundles ${name} only as a whole: import '${name}', not '${args.path}'.` },
+          ],
+        }))
         for (const dependency of Object.keys(trim.dependencies)) {
           build.onResolve({ filter: new RegExp(`^${dependency}$`) }, ({ importer, path }) => {
             const dir = packages.get(name)?.dir
@@ -489,7 +523,7 @@ export function trimDrivers(): Plugin {
         const [name = '', dependency] = path.split(':')
         const trim = TRIMS[name]!
         const resolveDir = packages.get(name)!.dir
-        if (dependency === undefined) return { contents: trim.entry!, resolveDir }
+        if (dependency === undefined) return { contents: trim.entry, resolveDir }
         pending.delete(`${dependency} (of ${name})`)
         try {
           return { contents: trim.dependencies[dependency]!(resolveDir), resolveDir }

@@ -1,14 +1,18 @@
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { ROOT } from '../deploy/bundle'
 import { startMachine } from './machine'
 
-/** `npm start`: the whole system on this machine, until Ctrl-C. Orders are kept in .local/orders.db. */
+/**
+ * `npm start`: the whole system on this machine, until Ctrl-C. PORT moves it, ORDERS_DB keeps its orders elsewhere
+ * than in .local/orders.db.
+ */
 const PORT = Number(process.env['PORT'] || 8700)
 const SANDBOX_PORT = PORT + 1
+const DATABASE = process.env['ORDERS_DB'] || join(ROOT, '.local', 'orders.db')
 
 async function main(): Promise<void> {
   const { gateway, sandbox } = await startMachine({
-    database: join(ROOT, '.local', 'orders.db'),
+    database: DATABASE,
     port: PORT,
     sandbox: { port: SANDBOX_PORT },
   })
@@ -22,7 +26,7 @@ async function main(): Promise<void> {
   console.log(`
 orders        ${origin}/orders          (your functions, built from this checkout)
 Cloud Pay     ${sandbox.baseUrl}   (the sandbox; what it guesses is in local/sandbox/README.md)
-database      .local/orders.db
+database      ${relative(process.cwd(), DATABASE)}
 
 1. create an order
 curl -s ${origin}/orders -H 'content-type: application/json' -d '${order}'

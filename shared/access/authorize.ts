@@ -1,8 +1,4 @@
-/**
- * Who is calling. `merchant`: the merchant's own server or clerk. `payer`: a person's mini-program or page, which
- * retries on its own and so must name what it repeats.
- */
-export type Caller = { id: string; kind: 'merchant' | 'payer' }
+import type { Caller } from '../base/caller'
 
 /** Decides who is calling, or throws the Fault `caller_unknown` or `caller_not_allowed`. */
 export type Authorize = (request: { headers: Readonly<Record<string, string>> }) => Promise<Caller>

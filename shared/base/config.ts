@@ -156,16 +156,17 @@ type FaultSink = (name: string, why: string) => unknown
 
 function readBaseUrl(value: string, fault: FaultSink): { url: string; loopback: boolean } {
   const name = 'CLOUD_PAY_BASE_URL'
-  if (!URL.canParse(value)) {
+  const url = parseUrl(value)
+  if (!url) {
     fault(name, 'must be a URL')
     return { url: '', loopback: false }
   }
-  const url = new URL(value)
   const loopback = isLoopback(url.hostname)
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && loopback)) {
     fault(name, 'must start with https:// (http:// is for loopback only)')
   }
-  if (url.search || url.hash || url.username || url.password) {
+  // A bare `?` or `#` leaves `search` and `hash` empty, and still stands in `href`.
+  if (/[?#]/.test(value) || url.username || url.password) {
     fault(name, 'must have no query, fragment, user or password')
   }
   if (!url.pathname.endsWith('/')) url.pathname += '/'
@@ -188,6 +189,15 @@ function readDatabaseUrl(value: string | undefined, onScf: boolean, fault: Fault
   if (!dialect) fault(name, 'must start with mysql://, postgres:// or sqlite:')
   if (dialect === 'sqlite' && onScf)
     fault(name, 'must not be SQLite on SCF: the file would vanish with the instance')
-  if (dialect !== undefined && dialect !== 'sqlite' && !URL.canParse(value)) fault(name, 'must be a URL')
+  if (dialect !== undefined && dialect !== 'sqlite' && !parseUrl(value)) fault(name, 'must be a URL')
   return { dialect: dialect ?? 'sqlite', url: new Secret(value) }
+}
+
+/** URL.canParse came after Node 18.15. */
+function parseUrl(value: string): URL | undefined {
+  try {
+    return new URL(value)
+  } catch {
+    return undefined
+  }
 }

@@ -6,22 +6,27 @@ export type Log = (line: LogLine) => void
 
 /** SCF cuts a line at 8 KB. */
 const LINE_MAX = 8000
+/** What is kept of one text in it. */
+const TEXT_MAX = 500
 
 /**
  * Writes to stdout, where the platform collects it. `secrets` are struck out of the finished line wherever they
  * appear, so even a driver's error text cannot carry one out.
  */
 export function createLog(write: (text: string) => void, secrets: readonly Secret[]): Log {
-  const hidden = secrets.map((secret) => secret.reveal()).filter((text) => text.length >= 6)
-  return (line) => {
-    let text = JSON.stringify({ level: 'info', ...line })
-    for (const secret of hidden) {
-      text = text.replaceAll(secret, '[secret]')
-      // Inside a JSON line a secret with quotes or backslashes looks different.
-      text = text.replaceAll(JSON.stringify(secret).slice(1, -1), '[secret]')
-    }
-    write(`${text.slice(0, LINE_MAX)}\n`)
-  }
+  const escaped = (text: string) => JSON.stringify(text).slice(1, -1)
+  const hidden = secrets
+    .map((secret) => secret.reveal())
+    .filter((text) => text.length >= 6)
+    // Inside JSON, and inside JSON inside JSON, a secret with quotes or backslashes looks different.
+    .flatMap((text) => [text, escaped(text), escaped(escaped(text))])
+    // One secret may contain another.
+    .sort((a, b) => b.length - a.length)
+  const strike = (text: string) => hidden.reduce((left, secret) => left.replaceAll(secret, '[secret]'), text)
+  // Before a text is cut: the first half of a secret would not be recognised any more.
+  const short = (_: string, value: unknown) =>
+    typeof value === 'string' ? strike(value).slice(0, TEXT_MAX) : value
+  return (line) => write(`${strike(JSON.stringify({ level: 'info', ...line }, short)).slice(0, LINE_MAX)}\n`)
 }
 
 /** What the log may know of an error: names, codes and messages down the chain of causes, never its data. */
@@ -31,7 +36,7 @@ export function describeError(error: unknown, depth = 0): Record<string, unknown
   return {
     name: error.name,
     ...(typeof code === 'string' || typeof code === 'number' ? { code } : {}),
-    message: error.message.slice(0, 500),
+    message: error.message,
     ...(depth === 0
       ? {
           at: error.stack

@@ -1,4 +1,4 @@
-import type { Caller } from '../access/authorize'
+import type { Caller } from '../base/caller'
 import { Fault, type FaultExtras } from '../base/errors'
 import { deadlineAfter, nowS, type Deadline } from '../base/time'
 import type { Order } from '../order/order'
@@ -62,6 +62,7 @@ export async function createOrder(
     out_sub_mch_id: payments.merchant.out_sub_mch_id,
     caller: caller.id,
     idempotency_key: idempotencyKey,
+    given,
     out_trade_no: given ?? drafted.order?.out_trade_no,
     content_hash: contentHash(request, caller, payments.merchant),
   }
@@ -113,6 +114,9 @@ function draft(make: () => NewOrder): { order?: NewOrder; refusal?: Fault } {
 }
 
 type Wanted = Pick<Order, 'out_sub_mch_id' | 'caller' | 'idempotency_key' | 'content_hash'> & {
+  /** The caller's number. */
+  given: string | undefined
+  /** The caller's, or the one we made for this request. */
   out_trade_no: string | undefined
 }
 
@@ -123,8 +127,9 @@ function theOne(found: ReadOrder[], wanted: Wanted): ReadOrder | undefined {
   if (found.some((order) => order.caller !== wanted.caller)) throw new Fault('number_taken')
   const byKey = key === null ? undefined : found.find((order) => order.idempotency_key === key)
   const byNumber = found.find((order) => order.out_trade_no === number)
-  // A key without its order beside a number that has one: the order was not made under this key.
-  if (key !== null && byNumber && byKey !== byNumber) throw new Fault('key_and_number_disagree')
+  // Also when only one of the two has an order: it was not made under the other.
+  const disagree = wanted.given !== undefined && key !== null && byKey !== byNumber
+  if (disagree) throw new Fault('key_and_number_disagree')
   const order = byKey ?? byNumber
   if (order && order.content_hash !== wanted.content_hash) throw new Fault('content_differs')
   return order

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import * as v from 'valibot'
-import type { Caller } from '../access/authorize'
+import type { Caller } from '../base/caller'
 import { ORDER_LIFE_MAX_S, ORDER_LIFE_MIN_S } from '../base/config'
 import { Fault, type FieldFault } from '../base/errors'
 import { parseStrictJson } from '../base/json'

@@ -1,4 +1,4 @@
-import type { Caller } from '../access/authorize'
+import type { Caller } from '../base/caller'
 import { Fault } from '../base/errors'
 import { makeNonce } from '../base/random'
 import type { Deadline } from '../base/time'

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import mysql from 'mysql2/promise'
 import pg from 'pg'
 import { makeCertificates } from '../support/certificates'
+import { isMissing } from '../support/missing'
 import {
   findMariadb,
   findPostgres,
@@ -113,19 +114,7 @@ const kinds = [
 ]
 
 describe.each(kinds)('a real $name server', (kind) => {
-  if (!kind.found) {
-    if (process.env.REQUIRE_SERVERS === '1') {
-      test('is installed', () => {
-        throw new Error(`${kind.name} is not installed, and REQUIRE_SERVERS=1 asks for it`)
-      })
-    } else {
-      process.stderr.write(
-        `SKIPPED: ${kind.name} is not installed (REQUIRE_SERVERS=1 makes this a failure)\n`,
-      )
-      test.skip('is not installed', () => {})
-    }
-    return
-  }
+  if (isMissing(kind.name, kind.found)) return
 
   let server: Server
   let otherDir: string

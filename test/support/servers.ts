@@ -378,25 +378,38 @@ export async function startPostgres(): Promise<Server> {
 type Row = Record<string, unknown>
 type Query = (sql: string) => Promise<Row[]>
 
+/** A plain session, apart from the code under test. Literals go into the text: there are no parameters. */
+export type Session = { rows: Query; close(): Promise<void> }
+
 const isPostgres = (url: string) => url.startsWith('postgres:')
 
-async function withSession<T>(url: string, work: (query: Query) => Promise<T>): Promise<T> {
+export async function openSession(url: string): Promise<Session> {
   if (isPostgres(url)) {
     const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 })
     // A client without a listener would crash the test run when its connection breaks.
     client.on('error', () => {})
     try {
       await client.connect()
-      return await work(async (sql) => (await client.query<Row>(sql)).rows)
-    } finally {
+    } catch (error) {
       await client.end()
+      throw error
     }
+    return { rows: async (sql) => (await client.query<Row>(sql)).rows, close: () => client.end() }
   }
   const connection = await mysql.createConnection({ uri: url, connectTimeout: 5_000 })
+  connection.on('error', () => {})
+  return {
+    rows: async (sql) => (await connection.query(sql))[0] as unknown as Row[],
+    close: () => connection.end(),
+  }
+}
+
+async function withSession<T>(url: string, work: (query: Query) => Promise<T>): Promise<T> {
+  const session = await openSession(url)
   try {
-    return await work(async (sql) => (await connection.query(sql))[0] as unknown as Row[])
+    return await work((sql) => session.rows(sql))
   } finally {
-    await connection.end()
+    await session.close()
   }
 }
 

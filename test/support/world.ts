@@ -45,8 +45,7 @@ export type CallOptions = {
 export type Answer = {
   statusCode: number
   headers: Record<string, string>
-  /** eslint-disable-next-line -- tests look into it freely */
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- tests look into it freely
   body: any
 }
 

@@ -1,0 +1,150 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+
+/**
+ * Who may know whom. When this fails, the message says which import is astray and which rooms that file may use;
+ * usually the code wants to live in another room rather than the arrow to be added.
+ */
+const MAY_KNOW: Record<string, readonly string[]> = {
+  'shared/base': [],
+  'shared/net': ['shared/base'],
+  'shared/http': ['shared/base'],
+  'shared/order': ['shared/base'],
+  'shared/store': ['shared/order', 'shared/base'],
+  'shared/cloudpay': ['shared/net', 'shared/base'],
+  'shared/access': ['shared/net', 'shared/store', 'shared/base'],
+  'shared/payments': ['shared/store', 'shared/cloudpay', 'shared/order', 'shared/base'],
+  'shared/app.ts': [
+    'shared/base',
+    'shared/net',
+    'shared/store',
+    'shared/cloudpay',
+    'shared/access',
+    'shared/payments',
+  ],
+  functions: [
+    'shared/app.ts',
+    'shared/http',
+    'shared/payments',
+    'shared/access',
+    'shared/order',
+    'shared/base',
+  ],
+  cli: ['shared'],
+  deploy: ['shared/base'],
+  local: ['shared', 'deploy'],
+}
+
+const root = resolve(__dirname, '../..')
+
+const sources = (folder: string): string[] =>
+  readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => join(folder, file))
+
+const roomOf = (file: string): string => {
+  const [top, second] = file.split('/')
+  return top === 'shared' ? `${top}/${second}` : top!
+}
+
+type Import = { file: string; target: string; typeOnly: boolean }
+
+/** Static and dynamic imports of our own files, resolved to paths from the root. */
+function importsOf(file: string): Import[] {
+  const text = readFileSync(join(root, file), 'utf8')
+  const statement =
+    /(?:^|\n)\s*(import|export)\s+(type\s)?[^'"\n]*?(?:\{[^}]*\}[^'"\n]*?)?from\s+'(\.[^']+)'|import\('(\.[^']+)'\)/g
+  return [...text.matchAll(statement)].map(([, , type, from, dynamic]) => {
+    const target = relative(root, resolve(root, dirname(file), (from ?? dynamic)!))
+    return { file, target: target === 'shared/app' ? 'shared/app.ts' : target, typeOnly: type !== undefined }
+  })
+}
+
+const within = (target: string, room: string) => target === room || target.startsWith(`${room}/`)
+
+describe.each(Object.entries(MAY_KNOW))('%s', (room, allowed) => {
+  test(`knows only ${allowed.join(', ') || 'nothing of ours'}`, () => {
+    const files = room.endsWith('.ts') ? [room] : sources(room)
+    expect(files.length).toBeGreaterThan(0)
+    const astray = files
+      .flatMap(importsOf)
+      .filter(({ target }) => !within(target, room) && !allowed.some((one) => within(target, one)))
+      .map(
+        ({ file, target }) => `${file} imports ${target}: ${room} may use ${allowed.join(', ') || 'nothing'}`,
+      )
+    expect(astray).toEqual([])
+  })
+})
+
+test('every room has its row in the table', () => {
+  const rooms = new Set(['functions', 'shared', 'cli', 'deploy', 'local'].flatMap(sources).map(roomOf))
+  expect([...rooms].filter((room) => !(room in MAY_KNOW))).toEqual([])
+})
+
+test('only function entries and tests take more than a type from app.ts', () => {
+  const takers = ['shared', 'cli', 'local', 'deploy']
+    .flatMap(sources)
+    .flatMap(importsOf)
+    .filter(({ target, typeOnly }) => target === 'shared/app.ts' && !typeOnly)
+  expect(takers).toEqual([])
+})
+
+test('order is pure: it never awaits', () => {
+  const awaiting = sources('shared/order').filter((file) =>
+    /\b(await|async|Promise)\b/.test(
+      readFileSync(join(root, file), 'utf8').replaceAll(/\/\*[^]*?\*\/|\/\/.*/g, ''),
+    ),
+  )
+  expect(awaiting).toEqual([])
+})
+
+test('cloudpay does not know what an order state of ours is', () => {
+  const words = /OrderState|order\/state|'pending'|'paid_after_close'/
+  const knowing = sources('shared/cloudpay').filter((file) =>
+    words.test(readFileSync(join(root, file), 'utf8')),
+  )
+  expect(knowing).toEqual([])
+})
+
+test('signatures are compared in constant time, and only in signing.ts', () => {
+  const comparing = sources('shared').filter((file) =>
+    /(authen_?code|signature)\w*\s*[!=]==/i.test(readFileSync(join(root, file), 'utf8')),
+  )
+  expect(comparing).toEqual([])
+})
+
+test('deployed code names no platform event inside a verb', () => {
+  const naming = sources('shared/payments').filter((file) =>
+    /httpMethod|queryString|isBase64Encoded|statusCode/.test(readFileSync(join(root, file), 'utf8')),
+  )
+  expect(naming).toEqual([])
+})
+
+test('serverless.yml, functions/ and their paths agree', async () => {
+  const { readRoutes } = await import('../../local/routes')
+  const served = readRoutes(root)
+  const files = sources('functions').map((file) => file.replace(/^functions\/|\.ts$/g, ''))
+  expect(served.map((route) => route.functionName).sort()).toEqual(files.sort())
+  for (const { functionName, method, path } of served) {
+    const { routes } = (await import(`../../functions/${functionName}`)) as {
+      routes: { method: string; path: string }[]
+    }
+    expect(routes.map((route) => `${route.method} ${route.path}`)).toContain(`${method} ${path}`)
+  }
+})
+
+test('no dependency is imported that package.json does not name, and none is named for nothing', () => {
+  const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+    dependencies: Record<string, string>
+  }
+  const named = new Set(
+    ['functions', 'shared']
+      .flatMap(sources)
+      .flatMap((file) => [
+        ...readFileSync(join(root, file), 'utf8').matchAll(/(?:from|import\()\s*'([^.'][^']*)'/g),
+      ])
+      .map(([, name]) => name!)
+      .filter((name) => !name.startsWith('node:') && name !== 'libsql'),
+  )
+  expect([...named].sort()).toEqual(Object.keys(manifest.dependencies).sort())
+})

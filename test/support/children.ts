@@ -1,0 +1,40 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+
+export type Child = {
+  /** The next line it prints; undefined once it has ended. */
+  line(): Promise<string | undefined>
+  say(line: string): void
+  kill(signal: NodeJS.Signals): void
+  /** Resolves with its exit code, or with the signal that ended it. */
+  ended: Promise<number | NodeJS.Signals>
+}
+
+/**
+ * Runs TypeScript in a process of its own. `load('shared/…')` there gives a module of the repository, `told()` the
+ * next line that is said to it. Warnings and errors go to this process's stderr.
+ */
+export function startChild(script: string): Child {
+  const root = join(__dirname, '../..')
+  const program = `
+    const load = (file) => require(require('node:path').join(${JSON.stringify(root)}, file))
+    const lines = require('node:readline').createInterface({ input: process.stdin })[Symbol.asyncIterator]()
+    const told = async () => (await lines.next()).value
+    ;(async () => { ${script} })().then(() => process.exit(0), (error) => {
+      console.error(error)
+      process.exit(1)
+    })`
+  const child = spawn(process.execPath, ['--require', 'tsx/cjs', '--eval', program], {
+    cwd: root,
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+  return {
+    line: async () => ((await lines.next()) as IteratorResult<string, undefined>).value,
+    say: (line) => void child.stdin.write(`${line}\n`),
+    kill: (signal) => void child.kill(signal),
+    ended: once(child, 'exit').then(([code, signal]) => (code ?? signal) as number | NodeJS.Signals),
+  }
+}
