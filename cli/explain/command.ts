@@ -1,7 +1,8 @@
 import { isUtf8 } from 'node:buffer'
 import { closeSync, openSync, readSync } from 'node:fs'
 import { Secret } from '../../shared/base/secrets'
-import { diagnose, whatFits, type Diagnosis, type Finding, type Keys } from './diagnose'
+import type { Finding, Keys } from './causes'
+import { diagnose, whatFits, type Diagnosis } from './diagnose'
 import { firstDifference } from './difference'
 
 export type Outcome = { exitCode: 0 | 1 | 2; lines: string[] }

@@ -20,10 +20,20 @@ export const S = (max: number) =>
     v.string(),
     v.check((text) => characters(text) <= max, `must be at most ${max} characters`),
     v.check(isWellFormed, 'must not contain half of a surrogate pair'),
+    // PostgreSQL cannot store it, and SQLite's driver cuts the text off there.
+    v.check((text) => !text.includes('\0'), 'must not contain U+0000'),
   )
 
 /** As `S`, and not empty. */
 export const S1 = (max: number) => v.pipe(S(max), v.minLength(1, 'must not be empty'))
+
+/** `v.strictObject` takes `[]` for an object without members; where no member is required, that would pass. */
+export function exactObject<const Entries extends v.ObjectEntries>(entries: Entries) {
+  const schema = v.strictObject(entries)
+  const run: (typeof schema)['~run'] = (given, config) =>
+    schema['~run'](Array.isArray(given.value) ? { value: null } : given, config)
+  return { ...schema, '~run': run }
+}
 
 export const integer = (min: number, max: number) =>
   v.pipe(v.number(), v.safeInteger(), v.minValue(min), v.maxValue(max))

@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { Fen } from '../base/money'
-import { integer, S, S1 } from '../base/validate'
+import { exactObject, integer, S, S1 } from '../base/validate'
 import { PAY_PLATFORM, STATUS, TERMINAL_TYPE, TRADE_TYPE } from './enums'
 
 /**
@@ -33,7 +33,7 @@ export const Detail = v.strictObject({
 })
 export type Detail = v.InferOutput<typeof Detail>
 
-export const WxpayPayContentExt = v.strictObject({
+export const WxpayPayContentExt = exactObject({
   attach: v.optional(S(127)),
   goods_tag: v.optional(S(32)),
   product_id: v.optional(S(32)),

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { Fault } from '../base/errors'
+import { isWellFormed } from '../base/validate'
 
 /**
  * One reader for every shape in which SCF hands over an HTTP request: the Function URL's (documented: body, headers,
@@ -24,7 +25,7 @@ type Loose = Record<string, unknown>
 export const isHttpEvent = (event: unknown): event is Loose =>
   typeof event === 'object' && event !== null && typeof (event as Loose)['httpMethod'] === 'string'
 
-/** Throws the Faults `body_too_large` and `body_not_base64`. */
+/** Throws the Faults `body_too_large`, `body_not_base64` and `body_not_utf8`. */
 export function readEvent(event: Loose): HttpRequest {
   return {
     method: String(event['httpMethod']).toUpperCase(),
@@ -70,6 +71,8 @@ function readBody(event: Loose): Buffer {
   if (body.length > (encoded ? (BODY_MAX_BYTES * 4) / 3 + 4 : BODY_MAX_BYTES))
     throw new Fault('body_too_large')
   if (encoded && !BASE64.test(body)) throw new Fault('body_not_base64')
+  // Half a surrogate pair has no bytes: it would become U+FFFD, and be ordered as that.
+  if (!encoded && !isWellFormed(body)) throw new Fault('body_not_utf8')
   const bytes = Buffer.from(body, encoded ? 'base64' : 'utf8')
   if (bytes.length > BODY_MAX_BYTES) throw new Fault('body_too_large')
   return bytes

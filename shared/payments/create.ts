@@ -13,7 +13,8 @@ import {
 } from '../store/orders'
 import { callBudgetMs, type Payments } from './context'
 import { evidenceOfCreate, type Evidence } from './evidence'
-import { contentHash, draftOrder, payInterface, type NewOrder, type OrderRequest } from './orderRequest'
+import { draftOrder, payInterface, type NewOrder } from './draft'
+import { contentHash, type OrderRequest } from './orderRequest'
 import { lookUpstream } from './refresh'
 import { readAgain, settle } from './settle'
 

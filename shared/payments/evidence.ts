@@ -9,7 +9,7 @@ import {
 } from '../cloudpay/schema'
 import type { Order } from '../order/order'
 import { walletMeaning, type Meaning } from '../order/state'
-import { payInterface } from './orderRequest'
+import { payInterface } from './draft'
 
 /**
  * What one answer proves about one order. Between "Cloud Pay said" and "so we do": the answer has been verified and

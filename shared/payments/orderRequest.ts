@@ -1,26 +1,13 @@
 import { createHash } from 'node:crypto'
 import * as v from 'valibot'
 import type { Caller } from '../base/caller'
-import { ORDER_LIFE_MAX_S, ORDER_LIFE_MIN_S } from '../base/config'
 import { Fault, type FieldFault } from '../base/errors'
 import { parseStrictJson } from '../base/json'
 import { Fen } from '../base/money'
-import { makeNonce } from '../base/random'
-import { nowS } from '../base/time'
-import { fieldFaults, integer, S, S1 } from '../base/validate'
+import { exactObject, fieldFaults, integer, S, S1 } from '../base/validate'
 import { PAY_PLATFORM, TERMINAL_TYPE, TRADE_TYPE } from '../cloudpay/enums'
-import {
-  AlipayPayMchKeyExt,
-  Detail,
-  miniProgramPay,
-  officialAccountPay,
-  WxpayPayContentExt,
-  WxpayPayMchKeyExt,
-  type Interface,
-  type PayRequest,
-} from '../cloudpay/schema'
-import { makeOrderNumber, orderNumberFault } from '../order/number'
-import type { Order } from '../order/order'
+import { AlipayPayMchKeyExt, Detail, WxpayPayContentExt, WxpayPayMchKeyExt } from '../cloudpay/schema'
+import { orderNumberFault } from '../order/number'
 import { SDK_VERSION, type Payments } from './context'
 
 /**
@@ -51,7 +38,7 @@ export const OrderRequest = v.strictObject({
     alipay_pay_mch_key_ext: v.optional(AlipayPayMchKeyExt),
   }),
   order_client: v.optional(
-    v.strictObject({
+    exactObject({
       device_id: v.optional(S(64)),
       staff_id: v.optional(S(64)),
       terminal_type: v.optional(v.picklist(Object.values(TERMINAL_TYPE))),
@@ -93,7 +80,7 @@ export function readOrderRequest(
   return request
 }
 
-const flaw = (field: string, code: string, message: string): FieldFault => ({ field, code, message })
+export const flaw = (field: string, code: string, message: string): FieldFault => ({ field, code, message })
 
 function contradictions(request: OrderRequest, owned: Record<string, string | undefined>): FieldFault[] {
   return Object.entries(owned).flatMap(([field, configured]) => {
@@ -107,7 +94,7 @@ function contradictions(request: OrderRequest, owned: Record<string, string | un
 }
 
 /** The payer's id, under the field it is sent in. Exactly one, and the one that fits the way of paying. */
-function payerOf(request: OrderRequest): { payer_field: string; payer_id: string } {
+export function payerOf(request: OrderRequest): { payer_field: string; payer_id: string } {
   const { wxpay_pay_mch_key_ext: wxpay, alipay_pay_mch_key_ext: alipay } = request.pay_mch_key
   if (alipay) return { payer_field: 'user_id', payer_id: alipay.user_id }
   if (wxpay?.open_id !== undefined) return { payer_field: 'open_id', payer_id: wxpay.open_id }
@@ -152,7 +139,7 @@ function payerFaults({ pay_mch_key: key, pay_content: content, trade_type }: Ord
 
 const DETAIL_MAX = 6000
 
-const detailText = (detail: OrderRequest['pay_content']['detail']): string | undefined =>
+export const detailText = (detail: OrderRequest['pay_content']['detail']): string | undefined =>
   detail === undefined || typeof detail === 'string' ? detail : JSON.stringify(detail)
 
 function detailFaults({ pay_content: { detail } }: OrderRequest): FieldFault[] {
@@ -199,105 +186,4 @@ function canonical(value: unknown): string {
       ? Object.fromEntries(Object.entries(node).sort(([a], [b]) => (a < b ? -1 : 1)))
       : node,
   )
-}
-
-/** The interface that serves a way of paying. */
-export const payInterface = (tradeType: number): typeof officialAccountPay | typeof miniProgramPay =>
-  tradeType === TRADE_TYPE.miniProgram ? miniProgramPay : officialAccountPay
-
-export type NewOrder = Omit<Order, 'lease_until_ms'>
-
-/**
- * Resolves every default once and writes the exact text that will be signed and sent. From here on the text is data:
- * retries and takeovers send it byte for byte.
- */
-export function draftOrder(
-  payments: Payments,
-  caller: Caller,
-  request: OrderRequest,
-  idempotencyKey: string | null,
-  leaseHolder: string,
-): NewOrder {
-  const { merchant, clock, random, settings } = payments
-  const now = nowS(clock)
-  const time_expire = request.pay_content.time_expire ?? now + settings.orderLifeS
-  if (time_expire < now + ORDER_LIFE_MIN_S || time_expire > now + ORDER_LIFE_MAX_S) {
-    const message = `must be from ${ORDER_LIFE_MIN_S} s to ${ORDER_LIFE_MAX_S} s ahead of now`
-    throw new Fault('body_invalid', { fields: [flaw('pay_content.time_expire', 'value', message)] })
-  }
-  const { out_mch_id, out_sub_mch_id, out_shop_id } = merchant
-  const { pay_platform, wxpay_pay_mch_key_ext, alipay_pay_mch_key_ext } = request.pay_mch_key
-  const trade_type = request.trade_type ?? TRADE_TYPE.officialAccount
-  const out_trade_no =
-    request.pay_content.out_trade_no ?? makeOrderNumber(merchant.order_prefix, clock.nowMs(), random)
-  const fee_type = request.pay_content.fee_type ?? 'CNY'
-  const detail = detailText(request.pay_content.detail)
-  const { body, remark, total_fee, wxpay_pay_content_ext } = request.pay_content
-
-  // What is left undefined is left out: Cloud Pay asks for unused fields not to be sent.
-  const content: PayRequest = {
-    pay_mch_key: {
-      pay_platform,
-      out_mch_id,
-      out_sub_mch_id,
-      out_shop_id,
-      ...(wxpay_pay_mch_key_ext && { wxpay_pay_mch_key_ext }),
-      ...(alipay_pay_mch_key_ext && { alipay_pay_mch_key_ext }),
-    },
-    pay_content: {
-      out_trade_no,
-      total_fee,
-      fee_type,
-      body,
-      ...(detail !== undefined && { detail }),
-      ...(remark !== undefined && { remark }),
-      time_expire,
-      ...(wxpay_pay_content_ext && { wxpay_pay_content_ext }),
-    },
-    order_client: {
-      terminal_type: TERMINAL_TYPE.other,
-      ...request.order_client,
-      sdk_version: SDK_VERSION,
-      spbill_create_ip: settings.spbillCreateIp,
-    },
-    nonce_str: makeNonce(random),
-    // mini_program_pay is only known from a client that does not send it.
-    ...(trade_type === TRADE_TYPE.officialAccount && { trade_type }),
-  }
-  const iface: Interface = payInterface(trade_type)
-  // Our own rules must never be looser than the protocol's: a slip here is our bug, not the caller's.
-  const request_content = JSON.stringify(v.parse(iface.request, content))
-
-  return {
-    out_sub_mch_id,
-    out_trade_no,
-    out_mch_id,
-    out_shop_id,
-    pay_platform,
-    trade_type,
-    total_fee,
-    fee_type,
-    ...payerOf(request),
-    caller: caller.id,
-    idempotency_key: idempotencyKey,
-    content_hash: contentHash(request, caller, merchant),
-    request_content,
-    state: 'created',
-    version: 1,
-    flag: null,
-    created_at: now,
-    updated_at: now,
-    time_expire,
-    // The first transmission is counted here, in the same commit: a crash before it only makes us more careful.
-    sends: 1,
-    lease_token: 1,
-    lease_holder: leaseHolder,
-    looked_at_ms: 0,
-    jsapi_args: null,
-    transaction_id: null,
-    paid_at: null,
-    cash_fee: null,
-    settlement_total_fee: null,
-    wallet_state: null,
-  }
 }

@@ -1,6 +1,6 @@
 import type { CompiledQuery, DatabaseConnection, Driver, QueryResult } from 'kysely'
 import type { Dialect } from '../base/config'
-import { BEGIN, errorKind } from './dialect'
+import { BEGIN, errorKind, SESSION_SETUP } from './dialect'
 
 /**
  * One connection, kept at module scope, for an instance that may be frozen between any two events. While it sleeps
@@ -156,9 +156,14 @@ export class OneConnection implements Driver, DatabaseConnection {
     if (this.#wire?.isAlive()) return this.#wire
     // Inside a transaction a new connection would go on without the half that is lost.
     if (this.#inTransaction) throw new Disconnected('disconnected inside a transaction')
+    let wire: Wire | undefined
     try {
-      return (this.#wire = await this.open())
+      wire = await this.open()
+      // Here and not in each driver: those are loaded late and should bring nothing of ours along.
+      for (const statement of SESSION_SETUP[this.dialect]) await wire.query(statement, [])
+      return (this.#wire = wire)
     } catch (error) {
+      wire?.destroy()
       throw new Unreachable('cannot connect to the database', { cause: error })
     }
   }

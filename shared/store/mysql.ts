@@ -1,7 +1,6 @@
 import { isIP } from 'node:net'
 import { createConnection, type Connection, type QueryError, type ResultSetHeader } from 'mysql2'
 import type { Wire } from './connection'
-import { SESSION_SETUP } from './dialect'
 import { CONNECT_TIMEOUT_MS, readServerAddress } from './url'
 
 /** TencentDB for MySQL (5.7, 8.0), TDSQL-C, MariaDB. Text protocol, utf8mb4. */
@@ -38,8 +37,7 @@ export async function openMysql(url: string): Promise<Wire> {
   await new Promise<void>((resolve, reject) => {
     connection.connect((error) => (error ? reject(error) : resolve()))
   })
-  // Frozen instances do not pass time; a half-open socket is found by the statement's own limit.
-  const wire: Wire = {
+  return {
     query: (sql, parameters) => query(connection, sql, parameters),
     isAlive: () => alive,
     destroy() {
@@ -48,8 +46,6 @@ export async function openMysql(url: string): Promise<Wire> {
     },
     end: () => new Promise((resolve) => connection.end(() => resolve())),
   }
-  for (const statement of SESSION_SETUP.mysql) await wire.query(statement, [])
-  return wire
 }
 
 function query(connection: Connection, sql: string, parameters: readonly unknown[]) {

@@ -1,6 +1,5 @@
 import { Client } from 'pg'
 import type { Wire } from './connection'
-import { SESSION_SETUP } from './dialect'
 import { CONNECT_TIMEOUT_MS, readServerAddress } from './url'
 
 /** TencentDB for PostgreSQL, 11 and later. */
@@ -25,7 +24,6 @@ export async function openPostgres(url: string): Promise<Wire> {
   client.on('error', () => (alive = false))
   client.on('end', () => (alive = false))
   await client.connect()
-  for (const statement of SESSION_SETUP.postgres) await client.query(statement)
   return {
     async query(sql, parameters) {
       const { rows, rowCount } = await client.query<Record<string, unknown>>(sql, parameters as unknown[])

@@ -26,7 +26,7 @@ export function startChild(script: string): Child {
       console.error(error)
       process.exit(1)
     })`
-  const child = spawn(process.execPath, ['--require', 'tsx/cjs', '--eval', program], {
+  const child = spawn(process.execPath, ['--import', 'tsx', '--eval', program], {
     cwd: root,
     stdio: ['pipe', 'pipe', 'inherit'],
   })

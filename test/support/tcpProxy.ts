@@ -15,7 +15,7 @@ export type TcpProxy = {
   port: number
   /** How many connections were ever accepted. */
   accepted(): number
-  /** How many connections the client has not closed yet. */
+  /** How many connections the client still has a socket for, be it one it only has said goodbye on. */
   held(): number
   /** Resets every connection, on both sides. */
   cut(): void
@@ -46,8 +46,11 @@ type Line = {
 
 type Trap = { words: RegExp; accident: Accident; sprung: () => void }
 
-/** Where nothing listens at the target, connections are accepted and then reset. `port`: to come back at. */
-export async function startTcpProxy(target: { hostname: string; port: string }, port = 0): Promise<TcpProxy> {
+/** Where nothing listens at the target, connections are accepted and then reset. */
+export async function startTcpProxy(
+  target: { hostname: string; port: string },
+  { host = '127.0.0.1', port = 0 } = {},
+): Promise<TcpProxy> {
   const lines = new Set<Line>()
   const sockets = new Set<Socket>()
   let accepted = 0
@@ -114,8 +117,10 @@ export async function startTcpProxy(target: { hostname: string; port: string }, 
     }
     client.on('data', (data) => fromClient(line, data))
     client.once('end', () => {
-      lines.delete(line)
       if (!line.silent) server.end()
+      // The way back stays open to a client that has only stopped speaking. One that is gone answers a word with a
+      // reset, which shows when the next is sent.
+      else for (const ms of [0, 20]) setTimeout(() => client.writable && client.write('\0'), ms)
     })
     client.once('close', () => {
       lines.delete(line)
@@ -125,7 +130,7 @@ export async function startTcpProxy(target: { hostname: string; port: string }, 
     server.once('end', () => fromServer(line, () => client.end()))
     server.once('error', () => fromServer(line, () => client.resetAndDestroy()))
   })
-  listener.listen(port, '127.0.0.1')
+  listener.listen(port, host)
   await once(listener, 'listening')
 
   return {

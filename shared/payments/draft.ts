@@ -1,0 +1,113 @@
+import * as v from 'valibot'
+import type { Caller } from '../base/caller'
+import { ORDER_LIFE_MAX_S, ORDER_LIFE_MIN_S } from '../base/config'
+import { Fault } from '../base/errors'
+import { makeNonce } from '../base/random'
+import { nowS } from '../base/time'
+import { TERMINAL_TYPE, TRADE_TYPE } from '../cloudpay/enums'
+import { miniProgramPay, officialAccountPay, type Interface, type PayRequest } from '../cloudpay/schema'
+import { makeOrderNumber } from '../order/number'
+import type { Order } from '../order/order'
+import { SDK_VERSION, type Payments } from './context'
+import { contentHash, detailText, flaw, payerOf, type OrderRequest } from './orderRequest'
+
+/** The interface that serves a way of paying. */
+export const payInterface = (tradeType: number): typeof officialAccountPay | typeof miniProgramPay =>
+  tradeType === TRADE_TYPE.miniProgram ? miniProgramPay : officialAccountPay
+
+export type NewOrder = Omit<Order, 'lease_until_ms'>
+
+/**
+ * Resolves every default once and writes the exact text that will be signed and sent. From here on the text is data:
+ * retries and takeovers send it byte for byte.
+ */
+export function draftOrder(
+  payments: Payments,
+  caller: Caller,
+  request: OrderRequest,
+  idempotencyKey: string | null,
+  leaseHolder: string,
+): NewOrder {
+  const { merchant, clock, random, settings } = payments
+  const now = nowS(clock)
+  const time_expire = request.pay_content.time_expire ?? now + settings.orderLifeS
+  if (time_expire < now + ORDER_LIFE_MIN_S || time_expire > now + ORDER_LIFE_MAX_S) {
+    const message = `must be from ${ORDER_LIFE_MIN_S} s to ${ORDER_LIFE_MAX_S} s ahead of now`
+    throw new Fault('body_invalid', { fields: [flaw('pay_content.time_expire', 'value', message)] })
+  }
+  const { out_mch_id, out_sub_mch_id, out_shop_id } = merchant
+  const { pay_platform, wxpay_pay_mch_key_ext, alipay_pay_mch_key_ext } = request.pay_mch_key
+  const trade_type = request.trade_type ?? TRADE_TYPE.officialAccount
+  const out_trade_no =
+    request.pay_content.out_trade_no ?? makeOrderNumber(merchant.order_prefix, clock.nowMs(), random)
+  const fee_type = request.pay_content.fee_type ?? 'CNY'
+  const detail = detailText(request.pay_content.detail)
+  const { body, remark, total_fee, wxpay_pay_content_ext } = request.pay_content
+
+  // What is left undefined is left out: Cloud Pay asks for unused fields not to be sent.
+  const content: PayRequest = {
+    pay_mch_key: {
+      pay_platform,
+      out_mch_id,
+      out_sub_mch_id,
+      out_shop_id,
+      ...(wxpay_pay_mch_key_ext && { wxpay_pay_mch_key_ext }),
+      ...(alipay_pay_mch_key_ext && { alipay_pay_mch_key_ext }),
+    },
+    pay_content: {
+      out_trade_no,
+      total_fee,
+      fee_type,
+      body,
+      ...(detail !== undefined && { detail }),
+      ...(remark !== undefined && { remark }),
+      time_expire,
+      ...(wxpay_pay_content_ext && { wxpay_pay_content_ext }),
+    },
+    order_client: {
+      terminal_type: TERMINAL_TYPE.other,
+      ...request.order_client,
+      sdk_version: SDK_VERSION,
+      spbill_create_ip: settings.spbillCreateIp,
+    },
+    nonce_str: makeNonce(random),
+    // mini_program_pay is only known from a client that does not send it.
+    ...(trade_type === TRADE_TYPE.officialAccount && { trade_type }),
+  }
+  const iface: Interface = payInterface(trade_type)
+  // Our own rules must never be looser than the protocol's: a slip here is our bug, not the caller's.
+  const request_content = JSON.stringify(v.parse(iface.request, content))
+
+  return {
+    out_sub_mch_id,
+    out_trade_no,
+    out_mch_id,
+    out_shop_id,
+    pay_platform,
+    trade_type,
+    total_fee,
+    fee_type,
+    ...payerOf(request),
+    caller: caller.id,
+    idempotency_key: idempotencyKey,
+    content_hash: contentHash(request, caller, merchant),
+    request_content,
+    state: 'created',
+    version: 1,
+    flag: null,
+    created_at: now,
+    updated_at: now,
+    time_expire,
+    // The first transmission is counted here, in the same commit: a crash before it only makes us more careful.
+    sends: 1,
+    lease_token: 1,
+    lease_holder: leaseHolder,
+    looked_at_ms: 0,
+    jsapi_args: null,
+    transaction_id: null,
+    paid_at: null,
+    cash_fee: null,
+    settlement_total_fee: null,
+    wallet_state: null,
+  }
+}
