@@ -3,7 +3,9 @@ import type { Authorize } from './access/authorize'
 import { openAuthorize } from './access/open'
 import { ConfigurationFault, type Config } from './base/config'
 import { createLog, type Log } from './base/log'
+import { readServerAddress } from './base/databaseUrl'
 import { systemRandom, type Random } from './base/random'
+import { Secret } from './base/secrets'
 import { systemClock, type Clock } from './base/time'
 import { createCloudPay } from './cloudpay/client'
 import { authenKey } from './cloudpay/signing'
@@ -30,7 +32,10 @@ export const writeLine = (line: string): void => void process.stdout.write(line)
 export async function createApp(config: Config, overrides: Overrides = {}): Promise<App> {
   const { merchant, cloudPay } = config
   const clock = overrides.clock ?? systemClock
-  const log = createLog(overrides.write ?? writeLine, [merchant.authen_key, config.database.url])
+  const log = createLog(overrides.write ?? writeLine, [
+    merchant.authen_key,
+    ...databaseSecrets(config.database),
+  ])
   const post = overrides.post ?? createPost({ ca: readCa(cloudPay.caFile) })
   const authorize = overrides.authorize ?? (config.callers === 'open' ? openAuthorize : undefined)
   if (!authorize) throw new ConfigurationFault(['CALLERS is missing: who may call is not configured'])
@@ -58,4 +63,9 @@ function readCa(file: string | undefined): string | undefined {
   } catch {
     throw new ConfigurationFault(['CLOUD_PAY_CA_FILE cannot be read'])
   }
+}
+
+/** The URL, and the password in it: a driver may quote either. */
+function databaseSecrets({ dialect, url }: Config['database']): Secret[] {
+  return dialect === 'sqlite' ? [] : [url, new Secret(readServerAddress(url.reveal(), dialect).password)]
 }

@@ -1,3 +1,4 @@
+import { parseUrl, readServerAddress } from './databaseUrl'
 import { Secret } from './secrets'
 
 export type Merchant = {
@@ -189,15 +190,12 @@ function readDatabaseUrl(value: string | undefined, onScf: boolean, fault: Fault
   if (!dialect) fault(name, 'must start with mysql://, postgres:// or sqlite:')
   if (dialect === 'sqlite' && onScf)
     fault(name, 'must not be SQLite on SCF: the file would vanish with the instance')
-  if (dialect !== undefined && dialect !== 'sqlite' && !parseUrl(value)) fault(name, 'must be a URL')
-  return { dialect: dialect ?? 'sqlite', url: new Secret(value) }
-}
-
-/** URL.canParse came after Node 18.15. */
-function parseUrl(value: string): URL | undefined {
-  try {
-    return new URL(value)
-  } catch {
-    return undefined
+  if (dialect === 'mysql' || dialect === 'postgres') {
+    try {
+      readServerAddress(value, dialect)
+    } catch (error) {
+      fault(name, error instanceof Error ? error.message : 'must be a URL')
+    }
   }
+  return { dialect: dialect ?? 'sqlite', url: new Secret(value) }
 }

@@ -1,5 +1,6 @@
 import { createHmac, createSecretKey, timingSafeEqual, type KeyObject } from 'node:crypto'
 import type { Secret } from '../base/secrets'
+import { isWellFormed } from '../base/validate'
 
 /**
  * authen_code = UPPER-case hex of HMAC-SHA256 over the UTF-8 bytes of the *decoded string*: the value of
@@ -25,6 +26,7 @@ const CODE_LENGTH = 64
 /** In constant time. A lower-case code is refused, as Tencent's own SDK does. */
 export function verifyAuthenCode(key: AuthenKey, decodedString: string, code: string): boolean {
   const received = Buffer.from(code, 'utf8')
-  if (received.length !== CODE_LENGTH) return false
+  // Half a surrogate pair has no UTF-8: it would be hashed as U+FFFD, and so two texts would have one code.
+  if (received.length !== CODE_LENGTH || !isWellFormed(decodedString)) return false
   return timingSafeEqual(received, Buffer.from(authenCode(key, decodedString), 'latin1'))
 }

@@ -41,7 +41,9 @@ function readHeaders(given: unknown): Record<string, string> {
   const headers: Record<string, string> = {}
   for (const [name, value] of Object.entries(texts(given))) {
     const lower = name.toLowerCase()
-    if (!lower.startsWith('x-scf-')) headers[lower] = value
+    if (lower.startsWith('x-scf-')) continue
+    // Names that differ in case are one header: joined as well, so that none wins in silence.
+    headers[lower] = Object.hasOwn(headers, lower) ? `${headers[lower]}, ${value}` : value
   }
   return headers
 }

@@ -1,17 +1,11 @@
-import { isIP } from 'node:net'
+import { readFileSync } from 'node:fs'
 import { createConnection, type Connection, type QueryError, type ResultSetHeader } from 'mysql2'
+import { CONNECT_TIMEOUT_MS, readServerAddress } from '../base/databaseUrl'
 import type { Wire } from './connection'
-import { CONNECT_TIMEOUT_MS, readServerAddress } from './url'
 
 /** TencentDB for MySQL (5.7, 8.0), TDSQL-C, MariaDB. Text protocol, utf8mb4. */
 export async function openMysql(url: string): Promise<Wire> {
-  const { tls, ...address } = readServerAddress(url, 3306)
-  // This driver hands an IP address to TLS as no name at all, and Node then checks for "localhost".
-  if (tls?.verifyHost && isIP(address.host)) {
-    throw new Error(
-      'DATABASE_URL: mysql with tls=verify needs a host name; for an IP address use tls=verify-ca',
-    )
-  }
+  const { tls, ...address } = readServerAddress(url, 'mysql')
   const connection = createConnection({
     ...address,
     ...(tls
@@ -21,7 +15,7 @@ export async function openMysql(url: string): Promise<Wire> {
             // Off by default in this driver: without it any certificate of the CA would do.
             verifyIdentity: tls.verifyHost,
             minVersion: 'TLSv1.2',
-            ...(tls.ca === undefined ? {} : { ca: tls.ca }),
+            ...(tls.caFile === undefined ? {} : { ca: readFileSync(tls.caFile, 'utf8') }),
           },
         }
       : {}),

@@ -1,10 +1,11 @@
+import { readFileSync } from 'node:fs'
 import { Client } from 'pg'
+import { CONNECT_TIMEOUT_MS, readServerAddress } from '../base/databaseUrl'
 import type { Wire } from './connection'
-import { CONNECT_TIMEOUT_MS, readServerAddress } from './url'
 
 /** TencentDB for PostgreSQL, 11 and later. */
 export async function openPostgres(url: string): Promise<Wire> {
-  const { tls, ...address } = readServerAddress(url, 5432)
+  const { tls, ...address } = readServerAddress(url, 'postgres')
   const client = new Client({
     ...address,
     ...(tls
@@ -12,7 +13,7 @@ export async function openPostgres(url: string): Promise<Wire> {
           ssl: {
             rejectUnauthorized: true,
             minVersion: 'TLSv1.2' as const,
-            ...(tls.ca === undefined ? {} : { ca: tls.ca }),
+            ...(tls.caFile === undefined ? {} : { ca: readFileSync(tls.caFile, 'utf8') }),
             ...(tls.verifyHost ? {} : { checkServerIdentity: () => undefined }),
           },
         }

@@ -198,6 +198,14 @@ describe('headers', () => {
     })
   })
 
+  test('given several times under names of different case are joined too: none wins in silence', () => {
+    expect(
+      headersOf({ 'Idempotency-Key': 'a', 'idempotency-key': 'b', 'IDEMPOTENCY-KEY': ['c', 'd'] }),
+    ).toEqual({
+      'idempotency-key': 'a, b, c, d',
+    })
+  })
+
   test('that are numbers or truths become text, what is no text at all is left out', () => {
     const headers = { length: 50, yes: true, nothing: null, missing: undefined, deep: { a: 1 }, big: 1n }
     expect(headersOf(headers)).toEqual({ length: '50', yes: 'true' })

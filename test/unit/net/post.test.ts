@@ -296,7 +296,7 @@ describe.each(['http', 'https'])('over %s', (scheme) => {
   })
 
   test('a silent far end is left when the time is up, and the connection with it', async () => {
-    jest.useFakeTimers({ doNotFake: realTimers })
+    fakeTimeouts()
     const far = await start(() => undefined, identity())
     const arrived = far.next()
     const answer = outcome(newPost()(far.url, body, { ...wide, timeoutMs: 10_000 }))
@@ -313,7 +313,7 @@ describe.each(['http', 'https'])('over %s', (scheme) => {
   })
 
   test('a far end that keeps dripping does not get more time', async () => {
-    jest.useFakeTimers({ doNotFake: realTimers })
+    fakeTimeouts()
     const far = await start((seen) => {
       seen.socket.write('HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n')
     }, identity())
@@ -330,7 +330,7 @@ describe.each(['http', 'https'])('over %s', (scheme) => {
   })
 
   test('a far end that takes its time after the connection is there may use all of it', async () => {
-    jest.useFakeTimers({ doNotFake: realTimers })
+    fakeTimeouts()
     const far = await start(() => undefined, identity())
     const arrived = far.next()
     const answer = outcome(newPost()(far.url, body, { ...wide, timeoutMs: 10_000 }))
@@ -416,7 +416,7 @@ describe('connecting', () => {
     [60_000, 3000, 'connect_timeout'],
     [1000, 1000, 'timeout'],
   ])('a TLS handshake without end is left: of %d ms after %d: %s', async (timeoutMs, afterMs, code) => {
-    jest.useFakeTimers({ doNotFake: realTimers })
+    fakeTimeouts()
     const server = createTcpServer()
     const sockets: Socket[] = []
     const greeted = new Promise<Socket>((resolve) => {
@@ -526,15 +526,19 @@ function reset(socket: Socket): void {
   underneath?.resetAndDestroy()
 }
 
-/** All but setTimeout and clearTimeout, which the client under test uses and its sockets do not. */
-const realTimers: jest.FakeableAPI[] = [
-  'Date',
-  'hrtime',
-  'nextTick',
-  'performance',
-  'queueMicrotask',
-  'setImmediate',
-  'clearImmediate',
-  'setInterval',
-  'clearInterval',
-]
+/** Time for setTimeout and clearTimeout alone: the client under test uses those, its sockets do not. */
+function fakeTimeouts(): void {
+  jest.useFakeTimers({
+    doNotFake: [
+      'Date',
+      'hrtime',
+      'nextTick',
+      'performance',
+      'queueMicrotask',
+      'setImmediate',
+      'clearImmediate',
+      'setInterval',
+      'clearInterval',
+    ],
+  })
+}

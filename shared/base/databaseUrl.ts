@@ -1,0 +1,60 @@
+import { isIP } from 'node:net'
+import type { Dialect } from './config'
+
+/**
+ * `mysql://user:password@host:3306/database?tls=verify&ca=/path/ca.pem`
+ *
+ * tls  `off` (default), `verify` (chain and host name), `verify-ca` (chain only: for a VIP address the certificate
+ *      does not name). There is no mode that encrypts without checking: it would only look safe.
+ * ca   PEM file with the roots to trust instead of the built-in ones; TencentDB's console offers it for download.
+ */
+export type ServerAddress = {
+  host: string
+  port: number
+  user: string
+  password: string
+  database: string
+  tls: { caFile: string | undefined; verifyHost: boolean } | undefined
+}
+
+/** For reaching a database: longer than a handshake across a city, shorter than a caller waits. */
+export const CONNECT_TIMEOUT_MS = 3000
+
+const PORTS = { mysql: 3306, postgres: 5432 }
+
+/** Throws an Error whose message names what is wrong and repeats nothing of the URL. */
+export function readServerAddress(text: string, dialect: Exclude<Dialect, 'sqlite'>): ServerAddress {
+  const url = parseUrl(text)
+  if (!url?.hostname) throw new Error('must be a URL with a host')
+  const host = url.hostname.replace(/^\[|\]$/g, '')
+  const database = decodeURIComponent(url.pathname.slice(1))
+  if (!database) throw new Error('must name a database')
+  const unknown = [...url.searchParams.keys()].find((name) => name !== 'tls' && name !== 'ca')
+  if (unknown !== undefined) throw new Error('has an option other than tls and ca')
+  const tls = url.searchParams.get('tls') ?? 'off'
+  if (!['off', 'verify', 'verify-ca'].includes(tls)) throw new Error('must have tls=off, verify or verify-ca')
+  // mysql2 hands an IP address to TLS as no name at all, and Node then checks for "localhost".
+  if (dialect === 'mysql' && tls === 'verify' && isIP(host)) {
+    throw new Error('must have a host name for tls=verify; for an IP address use tls=verify-ca')
+  }
+  return {
+    host,
+    port: url.port === '' ? PORTS[dialect] : Number(url.port),
+    user: decodeURIComponent(url.username),
+    password: decodeURIComponent(url.password),
+    database,
+    tls:
+      tls === 'off'
+        ? undefined
+        : { caFile: url.searchParams.get('ca') ?? undefined, verifyHost: tls === 'verify' },
+  }
+}
+
+/** URL.canParse came after Node 18.15. */
+export function parseUrl(value: string): URL | undefined {
+  try {
+    return new URL(value)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,222 @@
+import {
+  canStillChange,
+  MEANINGS,
+  MOVES,
+  ORDER_STATES,
+  walletMeaning,
+  type OrderState,
+  type Verdict,
+} from '../../../shared/order/state'
+
+/**
+ * Every cell of (wallet × wallet state × our state), written out from what the wallets' documents say and what we
+ * promise, not from the code.
+ *
+ *   →paid …   the order moves there
+ *   =         nothing new
+ *   ?         not final: ask again
+ *   refunds   look up the refunds
+ *   clash     two signed answers disagree: a person looks
+ *   unknown   no meaning we know: nothing is concluded
+ */
+const HEADER = 'created  pending  closing  closed  failed  paid  paid_after_close  refunded'
+
+const WECHAT = `
+ 0  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+ 1  =        =        ?        clash     clash     clash    clash    clash
+ 2  →paid    →paid    →paid    →late     →late     =        =        =
+ 3  →paid    →paid    →paid    →late     →late     =        =        =
+ 4  →paid    →paid    →paid    →late     →late     refunds  refunds  =
+ 5  →closed  →closed  →closed  =         =         clash    clash    =
+ 6  =        =        ?        clash     clash     clash    clash    clash
+ 7  →closed  →closed  →closed  =         =         clash    clash    =
+ 8  →closed  →closed  →closed  =         =         clash    clash    =
+ 9  =        =        ?        clash     clash     clash    clash    clash
+10  →closed  →closed  →closed  =         =         clash    clash    =
+11  →closed  →closed  →closed  =         =         clash    clash    =
+12  =        =        ?        clash     clash     clash    clash    clash
+13  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+14  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+15  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+16  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+17  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+18  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+19  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+20  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+`
+
+const ALIPAY = `
+ 0  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+ 1  =        =        ?        clash     clash     clash    clash    clash
+ 2  →paid    →paid    →paid    →late     →late     =        =        =
+ 3  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+ 4  =        =        ?        clash     clash     clash    clash    clash
+ 5  →closed  →closed  →closed  =         =         refunds  refunds  =
+ 6  →paid    →paid    →paid    →late     →late     =        =        =
+ 7  ?        ?        ?        =         =         clash    clash    clash
+ 8  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+ 9  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+10  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+11  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+12  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+13  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+14  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+15  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+16  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+17  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+18  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+19  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+20  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+`
+
+type Cell = { platform: number; wallet: number; state: OrderState; expected: string }
+
+const states = HEADER.split(/\s+/) as OrderState[]
+
+const cells: Cell[] = [WECHAT, ALIPAY].flatMap((table, at) =>
+  table
+    .trim()
+    .split('\n')
+    .flatMap((row) => {
+      const [wallet, ...expected] = row.trim().split(/\s+/)
+      expect(expected).toHaveLength(states.length)
+      return states.map((state, column) => ({
+        platform: at + 1,
+        wallet: Number(wallet),
+        state,
+        expected: expected[column]!,
+      }))
+    }),
+)
+
+const MARKS: Record<string, Verdict | undefined> = {
+  '→paid': { to: 'paid' },
+  '→closed': { to: 'closed' },
+  '→late': { to: 'paid_after_close' },
+  '=': { stay: 'nothing_new' },
+  '?': { stay: 'not_final' },
+  refunds: { stay: 'refund_lookup' },
+  clash: { stay: 'contradiction' },
+  unknown: undefined,
+}
+
+function verdictOf({ platform, wallet, state }: Cell): Verdict | undefined {
+  const meaning = walletMeaning(platform, wallet)
+  return meaning && MOVES[state][meaning]
+}
+
+test('the table names every state of ours, both wallets and their states 0 to 20', () => {
+  expect([...states].sort()).toEqual([...ORDER_STATES].sort())
+  expect(new Set(cells.map(({ platform, wallet, state }) => `${platform} ${wallet} ${state}`)).size).toBe(
+    2 * 21 * 8,
+  )
+})
+
+test.each(cells)('wallet $platform says $wallet of an order that is $state: $expected', (cell) => {
+  expect(Object.keys(MARKS)).toContain(cell.expected)
+  expect(verdictOf(cell)).toEqual(MARKS[cell.expected])
+})
+
+test.each([
+  [0, 3],
+  [3, 2],
+  [1, -1],
+  [1, 2.5],
+  [1, NaN],
+  [NaN, 1],
+  [2, 21],
+  [1, 255],
+  [2, 2 ** 31],
+])('wallet %d with state %d means nothing', (platform, wallet) => {
+  expect(walletMeaning(platform, wallet)).toBeUndefined()
+})
+
+describe('whatever the evidence', () => {
+  const moves = ORDER_STATES.flatMap((from) =>
+    MEANINGS.flatMap((meaning) => {
+      const verdict = MOVES[from][meaning]
+      return 'to' in verdict ? [{ from, meaning, to: verdict.to }] : []
+    }),
+  )
+  const movesFrom = (state: OrderState) => moves.filter(({ from }) => from === state)
+
+  test('every state has a verdict for every meaning, and no others', () => {
+    for (const state of ORDER_STATES) expect(Object.keys(MOVES[state]).sort()).toEqual([...MEANINGS].sort())
+    expect(Object.keys(MOVES).sort()).toEqual([...ORDER_STATES].sort())
+  })
+
+  test.each(['refunded', 'paid', 'paid_after_close'] as const)('nothing leads out of %s', (state) => {
+    expect(movesFrom(state)).toEqual([])
+  })
+
+  test('a refund is never concluded from a wallet state alone', () => {
+    expect(moves.filter(({ to }) => to === 'refunded')).toEqual([])
+  })
+
+  test('nothing leads back to created or pending, nor to failed or closing: those are our own doing', () => {
+    const back = ['created', 'pending', 'failed', 'closing']
+    expect(moves.filter(({ to }) => back.includes(to))).toEqual([])
+  })
+
+  test.each(['closed', 'failed'] as const)('money that comes for a %s order is paid_after_close', (state) => {
+    for (const meaning of ['paid', 'paid_then_refund'] as const) {
+      expect(MOVES[state][meaning]).toEqual({ to: 'paid_after_close' })
+    }
+    expect(movesFrom(state).every(({ to }) => to === 'paid_after_close')).toBe(true)
+  })
+
+  test('money that comes for a closed or failed order is never plain paid, and for an open one always', () => {
+    expect(moves.filter(({ to }) => to === 'paid').map(({ from }) => from)).toEqual(
+      expect.not.arrayContaining(['closed', 'failed']),
+    )
+    for (const state of ['created', 'pending', 'closing'] as const)
+      expect(MOVES[state].paid).toEqual({ to: 'paid' })
+  })
+
+  test('not found never moves an order', () => {
+    expect(moves.filter(({ meaning }) => meaning === 'not_found')).toEqual([])
+  })
+
+  test('neither does waiting', () => {
+    expect(moves.filter(({ meaning }) => meaning === 'waiting')).toEqual([])
+  })
+
+  test('the same evidence twice is one move at most, and no contradiction of itself', () => {
+    for (const { meaning, to } of moves) {
+      expect(MOVES[to][meaning]).toHaveProperty('stay')
+      expect(MOVES[to][meaning]).not.toEqual({ stay: 'contradiction' })
+    }
+  })
+
+  test('no chain of evidence runs in a circle', () => {
+    const reach = (state: OrderState, seen: OrderState[]): void => {
+      expect(seen).not.toContain(state)
+      for (const { to } of movesFrom(state)) reach(to, [...seen, state])
+    }
+    for (const state of ORDER_STATES) reach(state, [])
+  })
+
+  test('an order that was paid is never taken for unpaid', () => {
+    const unpaid = ['created', 'pending', 'closing', 'closed', 'failed']
+    for (const state of ['paid', 'paid_after_close', 'refunded'] as const) {
+      expect(movesFrom(state).filter(({ to }) => unpaid.includes(to))).toEqual([])
+    }
+  })
+
+  const changing: Record<OrderState, boolean> = {
+    created: true,
+    pending: true,
+    closing: true,
+    closed: true,
+    failed: true,
+    paid: false,
+    paid_after_close: false,
+    refunded: false,
+  }
+  test.each(Object.entries(changing) as [OrderState, boolean][])(
+    '%s is worth asking about: %s',
+    (state, worth) => {
+      expect(canStillChange(state)).toBe(worth)
+    },
+  )
+})
