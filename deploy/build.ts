@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Dialect } from '../shared/base/config'
+import type { Dialect } from '../shared/base/databaseUrl'
 import { bundle, functionNames, ROOT } from './bundle'
 
 /**

@@ -2,7 +2,7 @@ import { readdirSync, rmSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { build, type Metafile } from 'esbuild'
 import { trimDrivers } from './trim'
-import type { Dialect } from '../shared/base/config'
+import type { Dialect } from '../shared/base/databaseUrl'
 
 export const ROOT = join(__dirname, '..')
 

@@ -1,34 +1,17 @@
 import { join } from 'node:path'
 import { ROOT, bundle } from '../deploy/bundle'
-import { SANDBOX_MERCHANT } from '../shared/base/config'
 import { Secret } from '../shared/base/secrets'
 import { systemClock } from '../shared/base/time'
 import { migrate } from '../shared/store/migrate'
 import { openStore } from '../shared/store/open'
 import { startGateway, type Gateway } from './gateway'
+import { sandboxEnv } from './sandbox/env'
 import { startSandbox, type SandboxServer, type ServerOptions } from './sandbox/server'
 
 /** The time limit of serverless.yml's functions. */
 export const TIME_LIMIT_MS = 10_000
 
 export type Machine = { gateway: Gateway; sandbox: SandboxServer; stop(): Promise<void> }
-
-/** What the functions read, for a sandbox at this address. Everything in it is published and works on loopback only. */
-export const sandboxEnv = (
-  baseUrl: string,
-  databaseUrl: string,
-  listenHost: string,
-): Record<string, string> => ({
-  CLOUD_PAY_BASE_URL: baseUrl,
-  CLOUD_PAY_OUT_MCH_ID: SANDBOX_MERCHANT.out_mch_id,
-  CLOUD_PAY_OUT_SUB_MCH_ID: SANDBOX_MERCHANT.out_sub_mch_id,
-  CLOUD_PAY_OUT_SHOP_ID: SANDBOX_MERCHANT.out_shop_id,
-  CLOUD_PAY_ORDER_PREFIX: SANDBOX_MERCHANT.order_prefix,
-  CLOUD_PAY_AUTHEN_KEY: SANDBOX_MERCHANT.authen_key,
-  CALLERS: 'open',
-  GATEWAY_LISTEN_HOST: listenHost,
-  DATABASE_URL: databaseUrl,
-})
 
 /** The whole system on one machine: builds the functions, then far end, database and gateway, in this order. */
 export async function startMachine(options: {

@@ -220,9 +220,13 @@ export function createSandbox(options: SandboxOptions) {
     return undefined
   }
 
-  /** Everything but the nonce: what makes a repeated create the same. */
+  /** Everything but the nonce, in whatever order it was written: what makes a repeated create the same. */
   function business(request: PayRequest): string {
-    return JSON.stringify({ ...request, nonce_str: '' })
+    return JSON.stringify({ ...request, nonce_str: '' }, (_, node: unknown) =>
+      typeof node === 'object' && node !== null && !Array.isArray(node)
+        ? Object.fromEntries(Object.entries(node).sort(([a], [b]) => (a < b ? -1 : 1)))
+        : node,
+    )
   }
 
   function newOrder(suffix: string, merchant: SandboxMerchant, request: PayRequest): LedgerOrder {

@@ -1,4 +1,4 @@
-import { parseUrl, readServerAddress } from './databaseUrl'
+import { parseUrl, readServerAddress, type Dialect } from './databaseUrl'
 import { Secret } from './secrets'
 
 export type Merchant = {
@@ -9,8 +9,6 @@ export type Merchant = {
   order_prefix: string
   authen_key: Secret
 }
-
-export type Dialect = 'mysql' | 'postgres' | 'sqlite'
 
 export type Config = {
   merchant: Merchant

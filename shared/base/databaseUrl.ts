@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
-import type { Dialect } from './config'
+
+export type Dialect = 'mysql' | 'postgres' | 'sqlite'
 
 /**
  * `mysql://user:password@host:3306/database?tls=verify&ca=/path/ca.pem`

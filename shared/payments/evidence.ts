@@ -37,62 +37,54 @@ const expectedOf = (order: Order): Expected => order
 
 const nothing = (why: string, rejected = false): Evidence => ({ proves: 'nothing', why, rejected })
 
+/** What is the same for every call: an unknown proves nothing, and neither does being told to mend the request. */
+const withoutProof = (answer: Extract<Answer<OrderAnswer>, { outcome: 'unknown' | 'rejected' }>): Evidence =>
+  answer.outcome === 'unknown' ? nothing(answer.why) : nothing(`status_${answer.status}`, true)
+
 export function evidenceOfCreate(order: Order, answer: Answer<OrderAnswer>): Evidence {
-  switch (answer.outcome) {
-    case 'unknown':
-      return nothing(answer.why)
-    case 'rejected':
-      return nothing(`status_${answer.status}`, true)
-    case 'no':
-      return { proves: 'refused', status: answer.status, internalStatus: answer.internalStatus }
-    case 'yes': {
-      const { member } = answer
-      const fields = echoFaults(payInterface(order.trade_type).echoes, member, expectedOf(order))
-      if (fields.length > 0) return { proves: 'mismatch', fields }
-      return {
-        proves: 'accepted',
-        jsapi_args: member.jsapi_args === undefined ? null : JSON.stringify(member.jsapi_args),
-        notes: notesOn(order, member.order_content),
-      }
-    }
+  if (answer.outcome === 'no') {
+    return { proves: 'refused', status: answer.status, internalStatus: answer.internalStatus }
+  }
+  if (answer.outcome !== 'yes') return withoutProof(answer)
+  const { member } = answer
+  const fields = echoFaults(payInterface(order.trade_type).echoes, member, expectedOf(order))
+  if (fields.length > 0) return { proves: 'mismatch', fields }
+  return {
+    proves: 'accepted',
+    jsapi_args: member.jsapi_args === undefined ? null : JSON.stringify(member.jsapi_args),
+    notes: notesOn(order, member.order_content),
   }
 }
 
 export function evidenceOfQuery(order: Order, answer: Answer<OrderAnswer>): Evidence {
-  switch (answer.outcome) {
-    case 'unknown':
-      return nothing(answer.why)
-    case 'rejected':
-      return nothing(`status_${answer.status}`, true)
-    case 'no':
-      return answer.internalStatus === INTERNAL_STATUS.orderNotFound
-        ? { proves: 'not_found' }
-        : nothing(`status_${answer.status}`)
-    case 'yes': {
-      const { order_content: content } = answer.member
-      const fields = echoFaults(queryOrder.echoes, answer.member, expectedOf(order))
-      if (fields.length > 0) return { proves: 'mismatch', fields }
-      const wallet_state = walletStateOf(order, content)
-      if (wallet_state === undefined) return nothing('wallet_state_missing')
-      const meaning = walletMeaning(order.pay_platform, wallet_state)
-      if (meaning === undefined) return nothing(`wallet_state_${wallet_state}`)
-      if (meaning === 'not_found') return { proves: 'not_found' }
-      // "The server is working on it": what it is becoming is not ours to say, least of all a final no.
-      const isNo = meaning === 'closed' || meaning === 'closed_or_refunded'
-      if (content.is_transforming === true && isNo) return nothing('is_transforming')
-      return {
-        proves: 'wallet',
-        meaning,
-        wallet_state,
-        money: {
-          transaction_id: content.transaction_id ?? null,
-          paid_at: content.time_end ?? null,
-          cash_fee: content.cash_fee ?? null,
-          settlement_total_fee: content.settlement_total_fee ?? null,
-        },
-        notes: notesOn(order, content),
-      }
-    }
+  if (answer.outcome === 'no') {
+    return answer.internalStatus === INTERNAL_STATUS.orderNotFound
+      ? { proves: 'not_found' }
+      : nothing(`status_${answer.status}`)
+  }
+  if (answer.outcome !== 'yes') return withoutProof(answer)
+  const { order_content: content } = answer.member
+  const fields = echoFaults(queryOrder.echoes, answer.member, expectedOf(order))
+  if (fields.length > 0) return { proves: 'mismatch', fields }
+  const wallet_state = walletStateOf(order, content)
+  if (wallet_state === undefined) return nothing('wallet_state_missing')
+  const meaning = walletMeaning(order.pay_platform, wallet_state)
+  if (meaning === undefined) return nothing(`wallet_state_${wallet_state}`)
+  if (meaning === 'not_found') return { proves: 'not_found' }
+  // "The server is working on it": what it is becoming is not ours to say, least of all a final no.
+  const isNo = meaning === 'closed' || meaning === 'closed_or_refunded'
+  if (content.is_transforming === true && isNo) return nothing('is_transforming')
+  return {
+    proves: 'wallet',
+    meaning,
+    wallet_state,
+    money: {
+      transaction_id: content.transaction_id ?? null,
+      paid_at: content.time_end ?? null,
+      cash_fee: content.cash_fee ?? null,
+      settlement_total_fee: content.settlement_total_fee ?? null,
+    },
+    notes: notesOn(order, content),
   }
 }
 

@@ -1,5 +1,5 @@
 import type { CompiledQuery, DatabaseConnection, Driver, QueryResult } from 'kysely'
-import type { Dialect } from '../base/config'
+import type { Dialect } from '../base/databaseUrl'
 import { BEGIN, errorKind, SESSION_SETUP } from './dialect'
 
 /**

@@ -1,5 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
-import type { Dialect } from '../base/config'
+import type { Dialect } from '../base/databaseUrl'
 
 /**
  * Everything in which the three databases differ, and nothing else: the clock, the words of DDL, what each error

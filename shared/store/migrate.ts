@@ -6,7 +6,7 @@ import {
   SqliteIntrospector,
   type DatabaseIntrospector,
 } from 'kysely'
-import type { Dialect } from '../base/config'
+import type { Dialect } from '../base/databaseUrl'
 import { migrations } from './migrations'
 import { speak, type Store } from './open'
 

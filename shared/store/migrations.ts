@@ -1,5 +1,5 @@
 import { sql, type Kysely, type Migration } from 'kysely'
-import type { Dialect } from '../base/config'
+import type { Dialect } from '../base/databaseUrl'
 import { LONG_TEXT, TABLE_OPTIONS } from './dialect'
 
 /**

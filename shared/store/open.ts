@@ -9,7 +9,8 @@ import {
   type DatabaseIntrospector,
   type Dialect as KyselyDialect,
 } from 'kysely'
-import type { Config, Dialect } from '../base/config'
+import type { Config } from '../base/config'
+import type { Dialect } from '../base/databaseUrl'
 import type { Clock } from '../base/time'
 import { OneConnection, type Wire } from './connection'
 import type { Tables } from './tables'

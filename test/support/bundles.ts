@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { bundle, ROOT } from '../../deploy/bundle'
-import type { Dialect } from '../../shared/base/config'
+import type { Dialect } from '../../shared/base/databaseUrl'
 
 /** Bundles as they are deployed, in a folder of their own so that suites do not disturb each other. */
 export async function buildBundles(name: string, drivers: readonly Dialect[]): Promise<string> {

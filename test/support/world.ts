@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { routes as createRoutes } from '../../functions/createOrder'
 import { routes as statusRoutes } from '../../functions/status'
+import { sandboxEnv } from '../../local/sandbox/env'
 import { createSandbox, type Sandbox } from '../../local/sandbox/sandbox'
 import type { Switches } from '../../local/sandbox/switches'
 import { createApp, type App, type Overrides } from '../../shared/app'
@@ -104,16 +105,7 @@ export const sandboxPost =
     }
   }
 
-export const testEnv = {
-  CLOUD_PAY_BASE_URL: 'http://127.0.0.1:1/cpay/',
-  CLOUD_PAY_OUT_MCH_ID: SANDBOX_MERCHANT.out_mch_id,
-  CLOUD_PAY_OUT_SUB_MCH_ID: SANDBOX_MERCHANT.out_sub_mch_id,
-  CLOUD_PAY_OUT_SHOP_ID: SANDBOX_MERCHANT.out_shop_id,
-  CLOUD_PAY_ORDER_PREFIX: SANDBOX_MERCHANT.order_prefix,
-  CLOUD_PAY_AUTHEN_KEY: SANDBOX_MERCHANT.authen_key,
-  CALLERS: 'open',
-  DATABASE_URL: 'sqlite::memory:',
-}
+export const testEnv = sandboxEnv('http://127.0.0.1:1/cpay/', 'sqlite::memory:', '127.0.0.1')
 
 export async function openWorld(options: WorldOptions = {}): Promise<World> {
   const clock = testClock()

@@ -1,5 +1,13 @@
 import * as v from 'valibot'
-import { characters, fieldFaults, integer, isWellFormed, S, S1 } from '../../../shared/base/validate'
+import {
+  characters,
+  exactObject,
+  fieldFaults,
+  integer,
+  isWellFormed,
+  S,
+  S1,
+} from '../../../shared/base/validate'
 
 describe('length', () => {
   test.each([
@@ -37,7 +45,7 @@ describe('length', () => {
 })
 
 describe('text that has a UTF-8 form', () => {
-  test.each(['', 'a', '湖', '🧋', '\ud83e\uddcb', '\u0000', '\uffff', '\ufeff'])('%j', (text) => {
+  test.each(['', 'a', '湖', '🧋', '\ud83e\uddcb', '\u0001', '\uffff', '\ufeff'])('%j', (text) => {
     expect(isWellFormed(text)).toBe(true)
     expect(Buffer.from(text).toString()).toBe(text)
     expect(v.is(S(9), text)).toBe(true)
@@ -47,6 +55,24 @@ describe('text that has a UTF-8 form', () => {
     expect(isWellFormed(text)).toBe(false)
     expect(Buffer.from(text).toString()).not.toBe(text)
     expect(v.is(S(9), text)).toBe(false)
+  })
+})
+
+test.each(['\u0000', 'a\u0000', '\u0000a'])('no text has U+0000 in it: %j', (text) => {
+  expect(v.is(S(9), text)).toBe(false)
+  expect(v.is(S1(9), text)).toBe(false)
+})
+
+describe('an exact object', () => {
+  const schema = exactObject({ a: v.optional(v.string()) })
+
+  test.each([[{}], [{ a: 'x' }]])('may be %j', (value) => {
+    expect(v.parse(schema, value)).toEqual(value)
+  })
+
+  test.each([[[]], [['a']], [null], ['a'], [{ b: 1 }], [{ a: 1 }], [undefined]])('may not be %j', (value) => {
+    expect(v.is(schema, value)).toBe(false)
+    expect(v.is(v.strictObject({ inside: schema }), { inside: value })).toBe(false)
   })
 })
 
