@@ -15,11 +15,6 @@ export const FAULTS = {
     zh: '请求体中有不合规的字段。',
     en: 'Some fields of the request are not acceptable.',
   },
-  trade_no_invalid: {
-    status: 400,
-    zh: '订单号不合规。',
-    en: 'The order number is not acceptable.',
-  },
   idempotency_required: {
     status: 400,
     zh: '请提供 out_trade_no 或 Idempotency-Key 请求头,以免重复下单。',
