@@ -1,5 +1,7 @@
 /** Deeper than any request of ours, far below what would hurt. */
 const DEPTH_MAX = 16
+/** A name in an answer, of a caller who may have made it 64 KB long. */
+const FIELD_MAX = 200
 
 export type StrictJson =
   | { ok: true; value: unknown }
@@ -25,7 +27,9 @@ type Open = { names: Set<string> | undefined; name: string; index: number }
 function findTrap(text: string): StrictJson | undefined {
   const open: Open[] = []
   const field = (last: string) =>
-    [...open.slice(0, -1).map(({ names, name, index }) => (names ? name : String(index))), last].join('.')
+    [...open.slice(0, -1).map(({ names, name, index }) => (names ? name : String(index))), last]
+      .join('.')
+      .slice(0, FIELD_MAX)
 
   for (let at = 0; at < text.length; at++) {
     const top = open[open.length - 1]

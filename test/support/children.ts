@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -10,6 +10,14 @@ export type Child = {
   kill(signal: NodeJS.Signals): void
   /** Resolves with its exit code, or with the signal that ended it. */
   ended: Promise<number | NodeJS.Signals>
+}
+
+const started = new Set<ChildProcess>()
+
+/** For after each test: a child of a test that has failed would go on for ever. */
+export function killChildren(): void {
+  for (const child of started) child.kill('SIGKILL')
+  started.clear()
 }
 
 /**
@@ -30,6 +38,7 @@ export function startChild(script: string): Child {
     cwd: root,
     stdio: ['pipe', 'pipe', 'inherit'],
   })
+  started.add(child)
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   return {
     line: async () => ((await lines.next()) as IteratorResult<string, undefined>).value,

@@ -164,6 +164,12 @@ describe('faults', () => {
     ['DATABASE_URL', `mysql:/u:${PASSWORD}@h/d`, 'must start with mysql://'],
     ['DATABASE_URL', `mysql://u:${PASSWORD}@h:port/d`, 'must be a URL'],
     ['DATABASE_URL', `postgres://u:${PASSWORD}@[::1/d`, 'must be a URL'],
+    ['DATABASE_URL', `mysql://u:${PASSWORD}@h`, 'must name a database'],
+    ['DATABASE_URL', `mysql://u:${PASSWORD}@/d`, 'must be a URL'],
+    ['DATABASE_URL', `postgres://u:${PASSWORD}@h/d?tls=maybe`, 'must have tls=off, verify or verify-ca'],
+    ['DATABASE_URL', `postgres://u:${PASSWORD}@h/d?ssl=true`, 'has an option other than'],
+    ['DATABASE_URL', `mysql://u:${PASSWORD}@10.0.0.5/d?tls=verify`, 'must have a host name for tls=verify'],
+    ['DATABASE_URL', `mysql://u:${PASSWORD}%zz@h/d`, ''],
     ['CALLERS', 'everybody', 'must be "open" or left out'],
     ['CALLERS', 'OPEN', 'must be "open" or left out'],
   ]

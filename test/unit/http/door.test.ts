@@ -315,7 +315,6 @@ describe('a fault meant for the caller', () => {
     body_not_base64: 400,
     body_not_json: 400,
     body_invalid: 400,
-    trade_no_invalid: 400,
     idempotency_required: 400,
     idempotency_key_invalid: 400,
     caller_unknown: 401,
