@@ -9,11 +9,13 @@ import {
   moved,
   moveOrder,
   takeLease,
+  type Lease,
+  type NewOrder,
   type ReadOrder,
 } from '../store/orders'
 import { callBudgetMs, type Payments } from './context'
 import { evidenceOfCreate, type Evidence } from './evidence'
-import { draftOrder, payInterface, type NewOrder } from './draft'
+import { draftOrder, payInterface } from './draft'
 import { contentHash, type OrderRequest } from './orderRequest'
 import { lookUpstream } from './refresh'
 import { readAgain, settle } from './settle'
@@ -203,11 +205,7 @@ async function ask(
 }
 
 /** Throws LeaseLost when somebody else may be sending, or when there is nothing left to send. */
-async function countTransmission(
-  payments: Payments,
-  order: Order,
-  lease: { token: number; holder: string },
-): Promise<Order> {
+async function countTransmission(payments: Payments, order: Order, lease: Lease): Promise<Order> {
   let current = order
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     if ((await countSend(payments.store, current, lease)) === 'done') {
@@ -224,12 +222,7 @@ async function countTransmission(
 }
 
 /** Nothing of ours is on its way any more: the next one need not wait for the lease to run out. */
-async function release(
-  payments: Payments,
-  order: Order,
-  lease: { token: number; holder: string },
-  evidence: Evidence,
-): Promise<Order> {
+async function release(payments: Payments, order: Order, lease: Lease, evidence: Evidence): Promise<Order> {
   let current = order
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const change = { lease_until_ms: 0 }

@@ -7,15 +7,13 @@ import { nowS } from '../base/time'
 import { TERMINAL_TYPE, TRADE_TYPE } from '../cloudpay/enums'
 import { miniProgramPay, officialAccountPay, type Interface, type PayRequest } from '../cloudpay/schema'
 import { makeOrderNumber } from '../order/number'
-import type { Order } from '../order/order'
+import type { NewOrder } from '../store/orders'
 import { SDK_VERSION, type Payments } from './context'
 import { contentHash, detailText, flaw, payerOf, type OrderRequest } from './orderRequest'
 
 /** The interface that serves a way of paying. */
 export const payInterface = (tradeType: number): typeof officialAccountPay | typeof miniProgramPay =>
   tradeType === TRADE_TYPE.miniProgram ? miniProgramPay : officialAccountPay
-
-export type NewOrder = Omit<Order, 'lease_until_ms'>
 
 /**
  * Resolves every default once and writes the exact text that will be signed and sent. From here on the text is data:

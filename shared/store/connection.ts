@@ -11,9 +11,11 @@ import { BEGIN, errorKind, SESSION_SETUP } from './dialect'
  * Neither is ever re-run from here: whoever decided must read again and decide again.
  */
 
+export type Said = { rows: unknown[]; affected: number }
+
 /** A driver reduced to what we use. */
 export type Wire = {
-  query(sql: string, parameters: readonly unknown[]): Promise<{ rows: unknown[]; affected: number }>
+  query(sql: string, parameters: readonly unknown[]): Promise<Said>
   /** False as soon as the driver has noticed that the connection is gone. */
   isAlive(): boolean
   /** Drops the connection at once, without goodbye. */
@@ -39,6 +41,7 @@ export class Unreachable extends Error {
 /** Longer than any statement of ours takes; shorter than a caller waits. A silent socket is a dead one. */
 const STATEMENT_TIMEOUT_MS = 3000
 
+/** Also a driver for Kysely, for migrations and tests. The functions take only the text from Kysely. */
 export class OneConnection implements Driver, DatabaseConnection {
   #wire: Wire | undefined
   #inTransaction = false
@@ -68,9 +71,35 @@ export class OneConnection implements Driver, DatabaseConnection {
     this.#release()
   }
 
+  /** One statement on its own. */
+  async run(query: CompiledQuery): Promise<Said> {
+    await this.acquireConnection()
+    try {
+      return await this.#sayQuery(query)
+    } finally {
+      await this.releaseConnection()
+    }
+  }
+
+  /** All of `work`, or nothing of it. */
+  async inTransaction(work: (say: (query: CompiledQuery) => Promise<Said>) => Promise<void>): Promise<void> {
+    await this.acquireConnection()
+    try {
+      await this.beginTransaction()
+      try {
+        await work((query) => this.#sayQuery(query))
+        await this.commitTransaction()
+      } catch (error) {
+        await this.rollbackTransaction()
+        throw error
+      }
+    } finally {
+      await this.releaseConnection()
+    }
+  }
+
   async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
-    const readOnly = !this.#inTransaction && query.query.kind === 'SelectQueryNode'
-    const { rows, affected } = await this.#say(query.sql, query.parameters, readOnly)
+    const { rows, affected } = await this.#sayQuery(query)
     return { rows: rows as R[], numAffectedRows: BigInt(affected) }
   }
 
@@ -118,7 +147,11 @@ export class OneConnection implements Driver, DatabaseConnection {
     }
   }
 
-  async #say(sql: string, parameters: readonly unknown[], again: boolean) {
+  #sayQuery({ sql, parameters, query }: CompiledQuery): Promise<Said> {
+    return this.#say(sql, parameters, !this.#inTransaction && query.kind === 'SelectQueryNode')
+  }
+
+  async #say(sql: string, parameters: readonly unknown[], again: boolean): Promise<Said> {
     const reused = this.#wire?.isAlive() ?? false
     try {
       return await this.#sayOnce(sql, parameters)
@@ -129,7 +162,7 @@ export class OneConnection implements Driver, DatabaseConnection {
     }
   }
 
-  async #sayOnce(sql: string, parameters: readonly unknown[]) {
+  async #sayOnce(sql: string, parameters: readonly unknown[]): Promise<Said> {
     const wire = await this.#connected()
     let timer: NodeJS.Timeout | undefined
     try {

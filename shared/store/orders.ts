@@ -1,11 +1,12 @@
-import { sql, type Selectable, type Transaction } from 'kysely'
+import { sql, type CompiledQuery, type Selectable } from 'kysely'
 import type { EventDetail, EventKind, Order, OrderEvent } from '../order/order'
 import type { OrderState } from '../order/state'
 import { Fault } from '../base/errors'
-import { Disconnected } from './connection'
+import { Disconnected, type Said } from './connection'
 import { databaseNowMs, errorKind } from './dialect'
 import type { Store } from './open'
-import type { OrdersTable, Tables } from './tables'
+import { statement } from './statements'
+import { COLUMNS, type OrderEventsTable, type OrdersTable } from './tables'
 
 /**
  * Where orders are kept. Every write is one transaction, guarded by what the writer had read; an event row goes into
@@ -33,85 +34,103 @@ const numeric = [
   'now_ms',
 ] as const
 
-function toOrder(row: Selectable<OrdersTable> & { now_ms: number | string }): ReadOrder {
+type OrderRow = Selectable<OrdersTable> & { now_ms: number | string }
+
+function toOrder(row: OrderRow): ReadOrder {
   const order: Record<string, unknown> = { ...row }
   for (const name of numeric) if (order[name] !== null) order[name] = Number(order[name])
   return order as ReadOrder
 }
 
-const readOrders = (store: Store) =>
-  store.db.selectFrom('orders').selectAll().select(databaseNowMs(store.dialect).as('now_ms'))
+const findByNumber = statement<OrderKey>((db, given, store) =>
+  db
+    .selectFrom('orders')
+    .selectAll()
+    .select(databaseNowMs(store.dialect).as('now_ms'))
+    .where('out_sub_mch_id', '=', given.out_sub_mch_id)
+    .where('out_trade_no', '=', given.out_trade_no),
+)
 
 export async function findOrder(store: Store, key: OrderKey): Promise<ReadOrder | undefined> {
-  const row = await reading(
-    readOrders(store)
-      .where('out_sub_mch_id', '=', key.out_sub_mch_id)
-      .where('out_trade_no', '=', key.out_trade_no)
-      .executeTakeFirst(),
-  )
-  return row && toOrder(row)
+  return (await read<OrderRow>(store, findByNumber(store, key))).map(toOrder)[0]
 }
 
-/** Those a new request could mean: by its number, by the caller's key. At most two. */
-export async function findOrdersFor(
-  store: Store,
-  wanted: Pick<Order, 'out_sub_mch_id' | 'caller' | 'idempotency_key'> & { out_trade_no: string | undefined },
-): Promise<ReadOrder[]> {
-  if (wanted.out_trade_no === undefined && wanted.idempotency_key === null) return []
-  const query = readOrders(store)
-    .where('out_sub_mch_id', '=', wanted.out_sub_mch_id)
+type Wanted = Pick<Order, 'out_sub_mch_id' | 'caller' | 'idempotency_key'> & {
+  out_trade_no: string | undefined
+}
+
+const findByNumberOrKey = statement<Wanted, 'number' | 'key' | 'both'>((db, given, store, by) =>
+  db
+    .selectFrom('orders')
+    .selectAll()
+    .select(databaseNowMs(store.dialect).as('now_ms'))
+    .where('out_sub_mch_id', '=', given.out_sub_mch_id)
     .where(({ or, and, eb }) =>
       or([
-        ...(wanted.out_trade_no === undefined ? [] : [eb('out_trade_no', '=', wanted.out_trade_no)]),
-        ...(wanted.idempotency_key === null
+        ...(by === 'key' ? [] : [eb('out_trade_no', '=', given.out_trade_no!)]),
+        ...(by === 'number'
           ? []
-          : [and([eb('caller', '=', wanted.caller), eb('idempotency_key', '=', wanted.idempotency_key)])]),
+          : [and([eb('caller', '=', given.caller), eb('idempotency_key', '=', given.idempotency_key)])]),
       ]),
-    )
-  return (await reading(query.execute())).map(toOrder)
+    ),
+)
+
+/** Those a new request could mean: by its number, by the caller's key. At most two. */
+export async function findOrdersFor(store: Store, wanted: Wanted): Promise<ReadOrder[]> {
+  const byNumber = wanted.out_trade_no !== undefined
+  const byKey = wanted.idempotency_key !== null
+  if (!byNumber && !byKey) return []
+  const by = byNumber && byKey ? 'both' : byNumber ? 'number' : 'key'
+  return (await read<OrderRow>(store, findByNumberOrKey(store, wanted, by))).map(toOrder)
 }
 
+const findEvents = statement<OrderKey>((db, given) =>
+  db
+    .selectFrom('order_events')
+    .select(['seq', 'at', 'kind', 'from_state', 'to_state', 'detail'])
+    .where('out_sub_mch_id', '=', given.out_sub_mch_id)
+    .where('out_trade_no', '=', given.out_trade_no)
+    .orderBy('seq'),
+)
+
 export async function listEvents(store: Store, key: OrderKey): Promise<OrderEvent[]> {
-  const rows = await reading(
-    store.db
-      .selectFrom('order_events')
-      .select(['seq', 'at', 'kind', 'from_state', 'to_state', 'detail'])
-      .where('out_sub_mch_id', '=', key.out_sub_mch_id)
-      .where('out_trade_no', '=', key.out_trade_no)
-      .orderBy('seq')
-      .execute(),
-  )
-  return rows.map((row) => ({
+  const rows = await read<Selectable<OrderEventsTable>>(store, findEvents(store, key))
+  return rows.map(({ at, detail, ...row }) => ({
     ...row,
-    at: Number(row.at),
-    detail: JSON.parse(row.detail) as EventDetail,
+    at: Number(at),
+    detail: JSON.parse(detail) as EventDetail,
   }))
 }
+
+// ── writing ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export type NewOrder = Omit<Order, 'lease_until_ms'>
+
+const insertRow = statement<NewOrder & { lease_ms: number }>((db, given, store) =>
+  db.insertInto('orders').values({
+    ...(Object.fromEntries(COLUMNS.map((name) => [name, given[name]])) as NewOrder),
+    lease_until_ms: nowPlus(store, given.lease_ms),
+  }),
+)
 
 /** A new order with its lease. `taken`: the number, or the caller's key, already names an order. */
 export async function insertOrder(
   store: Store,
-  order: Omit<Order, 'lease_until_ms'>,
+  order: NewOrder,
   leaseMs: number,
 ): Promise<Outcome | 'taken'> {
   let taken = false
-  const outcome = await write(store, async (trx) => {
+  const outcome = await write(store, async (say) => {
     try {
-      await trx
-        .insertInto('orders')
-        .values({ ...order, lease_until_ms: databaseNowPlus(store, leaseMs) })
-        .execute()
+      await say(insertRow(store, { ...order, lease_ms: Math.round(leaseMs) }))
     } catch (error) {
       taken = errorKind(store.dialect, error) === 'unique'
       throw taken ? new Lost() : error
     }
-    await insertEvent(trx, order, order.version, {
-      at: order.created_at,
-      kind: 'created',
-      from: null,
-      to: order.state,
-      detail: {},
-    })
+    const at = order.created_at
+    await say(
+      eventRow(store, order, order.version, { at, kind: 'created', from: null, to: order.state, detail: {} }),
+    )
   })
   return taken ? 'taken' : outcome
 }
@@ -131,9 +150,21 @@ type Change = Partial<
   >
 >
 
+/** The names of a change decide the text, so they are its shape. */
+const updateRow = statement<OrderKey & { [name: string]: unknown }, string>((db, given, _, names) =>
+  db
+    .updateTable('orders')
+    .set(Object.fromEntries(names.split(' ').map((name) => [name, given[`new ${name}`]])))
+    .where('out_sub_mch_id', '=', given.out_sub_mch_id)
+    .where('out_trade_no', '=', given.out_trade_no)
+    .where('version', '=', given['version'] as number)
+    .where('state', '=', given['state'] as OrderState),
+)
+
 /**
  * The one way an order changes what it says: guarded by the version and state it was decided on, with the event that
- * tells of it. On `done` the caller may go on with `moved(order, change)`: that is the row as committed.
+ * tells of it. That the state is part of the guard repeats the decision where it is carried out. On `done` the caller
+ * may go on with `moved(order, change)`: that is the row as committed.
  */
 export async function moveOrder(
   store: Store,
@@ -142,9 +173,12 @@ export async function moveOrder(
   event: { at: number; kind: EventKind; detail: EventDetail },
 ): Promise<Outcome> {
   const to = change.state ?? order.state
-  return write(store, async (trx) => {
-    await guarded(trx, order, { ...change, updated_at: event.at })
-    await insertEvent(trx, order, order.version + 1, { ...event, from: order.state, to })
+  const seq = order.version + 1
+  const set = { ...change, updated_at: event.at, version: seq }
+  const values = Object.fromEntries(Object.entries(set).map(([name, value]) => [`new ${name}`, value]))
+  return write(store, async (say) => {
+    await one(say(updateRow(store, { ...order, ...values }, Object.keys(set).join(' '))))
+    await say(eventRow(store, order, seq, { ...event, from: order.state, to }))
   })
 }
 
@@ -154,6 +188,21 @@ export const moved = <O extends Order>(order: O, change: Change): O => ({
   version: order.version + 1,
 })
 
+const takeRow = statement<Order & { holder: string; lease_ms: number }>((db, given, store) =>
+  db
+    .updateTable('orders')
+    .set((eb) => ({
+      lease_token: eb('lease_token', '+', 1),
+      lease_holder: given.holder,
+      lease_until_ms: nowPlus(store, given.lease_ms),
+      version: eb('version', '+', 1),
+    }))
+    .where('out_sub_mch_id', '=', given.out_sub_mch_id)
+    .where('out_trade_no', '=', given.out_trade_no)
+    .where('version', '=', given.version)
+    .where('lease_until_ms', '<=', databaseNowMs(store.dialect)),
+)
+
 /** Takes over an order nobody is working on: the token moves on, so the last holder may not transmit any more. */
 export async function takeLease(
   store: Store,
@@ -161,81 +210,66 @@ export async function takeLease(
   holder: string,
   leaseMs: number,
 ): Promise<Outcome> {
-  return write(store, async (trx) => {
-    const result = await trx
-      .updateTable('orders')
-      .set({
-        lease_token: order.lease_token + 1,
-        lease_holder: holder,
-        lease_until_ms: databaseNowPlus(store, leaseMs),
-        version: order.version + 1,
-      })
-      .where('out_sub_mch_id', '=', order.out_sub_mch_id)
-      .where('out_trade_no', '=', order.out_trade_no)
-      .where('version', '=', order.version)
-      .where('lease_until_ms', '<=', databaseNowMs(store.dialect))
-      .executeTakeFirst()
-    if (result.numUpdatedRows !== 1n) throw new Lost()
-  })
+  return write(store, (say) => one(say(takeRow(store, { ...order, holder, lease_ms: Math.round(leaseMs) }))))
 }
 
+export type Lease = { token: number; holder: string }
+
+const countRow = statement<Order & Lease>((db, given, store) =>
+  db
+    .updateTable('orders')
+    .set((eb) => ({ sends: eb('sends', '+', 1), version: eb('version', '+', 1) }))
+    .where('out_sub_mch_id', '=', given.out_sub_mch_id)
+    .where('out_trade_no', '=', given.out_trade_no)
+    .where('version', '=', given.version)
+    .where('lease_token', '=', given.token)
+    .where('lease_holder', '=', given.holder)
+    .where('lease_until_ms', '>', databaseNowMs(store.dialect)),
+)
+
 /** Counts a transmission before it leaves, and only for the holder of the current lease. */
-export async function countSend(
-  store: Store,
-  order: Order,
-  lease: { token: number; holder: string },
-): Promise<Outcome> {
-  return write(store, async (trx) => {
-    const result = await trx
-      .updateTable('orders')
-      .set({ sends: order.sends + 1, version: order.version + 1 })
-      .where('out_sub_mch_id', '=', order.out_sub_mch_id)
-      .where('out_trade_no', '=', order.out_trade_no)
-      .where('version', '=', order.version)
-      .where('lease_token', '=', lease.token)
-      .where('lease_holder', '=', lease.holder)
-      .where('lease_until_ms', '>', databaseNowMs(store.dialect))
-      .executeTakeFirst()
-    if (result.numUpdatedRows !== 1n) throw new Lost()
-  })
+export async function countSend(store: Store, order: Order, lease: Lease): Promise<Outcome> {
+  return write(store, (say) => one(say(countRow(store, { ...order, ...lease }))))
 }
+
+const claimRow = statement<OrderKey & { minus_ms: number }>((db, given, store) =>
+  db
+    .updateTable('orders')
+    .set({ looked_at_ms: databaseNowMs(store.dialect) })
+    .where('out_sub_mch_id', '=', given.out_sub_mch_id)
+    .where('out_trade_no', '=', given.out_trade_no)
+    .where('looked_at_ms', '<=', nowPlus(store, given.minus_ms)),
+)
 
 /**
  * Says "I ask upstream about this order now", unless somebody did within the last `intervalMs`: of a stampede one
  * gets `done`. Not a change of the order, so its version stays.
  */
 export async function claimLook(store: Store, key: OrderKey, intervalMs: number): Promise<Outcome> {
-  return write(store, async (trx) => {
-    const result = await trx
-      .updateTable('orders')
-      .set({ looked_at_ms: databaseNowMs(store.dialect) })
-      .where('out_sub_mch_id', '=', key.out_sub_mch_id)
-      .where('out_trade_no', '=', key.out_trade_no)
-      .where('looked_at_ms', '<=', databaseNowPlus(store, -intervalMs))
-      .executeTakeFirst()
-    if (result.numUpdatedRows !== 1n) throw new Lost()
-  })
+  return write(store, (say) => one(say(claimRow(store, { ...key, minus_ms: -intervalMs }))))
 }
 
 // ── inside ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 class Lost extends Error {}
 
-const databaseNowPlus = (store: Store, ms: number) =>
-  sql<number>`${databaseNowMs(store.dialect)} + ${sql.lit(Math.round(ms))}`
+const nowPlus = (store: Store, ms: number) => sql<number>`${databaseNowMs(store.dialect)} + ${ms}`
 
 /** Whatever a read runs into, the caller hears the same: the database, and nothing was asked of anybody. */
-async function reading<T>(read: Promise<T>): Promise<T> {
+async function read<Row>(store: Store, query: CompiledQuery): Promise<Row[]> {
   try {
-    return await read
+    return (await store.connection.run(query)).rows as Row[]
   } catch (cause) {
     throw new Fault('database_unavailable', { cause })
   }
 }
 
-async function write(store: Store, work: (trx: Transaction<Tables>) => Promise<void>): Promise<Outcome> {
+async function write(
+  store: Store,
+  work: Parameters<Store['connection']['inTransaction']>[0],
+): Promise<Outcome> {
   try {
-    await store.db.transaction().execute(work)
+    await store.connection.inTransaction(work)
     return 'done'
   } catch (error) {
     if (error instanceof Lost || error instanceof Disconnected) return 'lost'
@@ -244,42 +278,32 @@ async function write(store: Store, work: (trx: Transaction<Tables>) => Promise<v
   }
 }
 
-/** Compare-and-set. That the state is part of it repeats the decision where it is carried out. */
-async function guarded(
-  trx: Transaction<Tables>,
-  order: Order,
-  change: Change & { updated_at: number },
-): Promise<void> {
-  const result = await trx
-    .updateTable('orders')
-    .set({ ...change, version: order.version + 1 })
-    .where('out_sub_mch_id', '=', order.out_sub_mch_id)
-    .where('out_trade_no', '=', order.out_trade_no)
-    .where('version', '=', order.version)
-    .where('state', '=', order.state)
-    .executeTakeFirst()
-  if (result.numUpdatedRows !== 1n) throw new Lost()
+/** Compare-and-set: the guard let exactly one row through, or somebody else was first. */
+async function one(said: Promise<Said>): Promise<void> {
+  if ((await said).affected !== 1) throw new Lost()
 }
 
 type NewEvent = { at: number; kind: EventKind; from: OrderState | null; to: OrderState; detail: EventDetail }
 
-async function insertEvent(
-  trx: Transaction<Tables>,
-  key: OrderKey,
-  seq: number,
-  event: NewEvent,
-): Promise<void> {
-  await trx
-    .insertInto('order_events')
-    .values({
-      out_sub_mch_id: key.out_sub_mch_id,
-      out_trade_no: key.out_trade_no,
-      seq,
-      at: event.at,
-      kind: event.kind,
-      from_state: event.from,
-      to_state: event.to,
-      detail: JSON.stringify(event.detail),
-    })
-    .execute()
-}
+const insertEvent = statement<OrderKey & { seq: number } & Omit<NewEvent, 'detail'> & { detail: string }>(
+  (db, given) =>
+    db.insertInto('order_events').values({
+      out_sub_mch_id: given.out_sub_mch_id,
+      out_trade_no: given.out_trade_no,
+      seq: given.seq,
+      at: given.at,
+      kind: given.kind,
+      from_state: given.from,
+      to_state: given.to,
+      detail: given.detail,
+    }),
+)
+
+const eventRow = (store: Store, key: OrderKey, seq: number, event: NewEvent): CompiledQuery =>
+  insertEvent(store, {
+    out_sub_mch_id: key.out_sub_mch_id,
+    out_trade_no: key.out_trade_no,
+    seq,
+    ...event,
+    detail: JSON.stringify(event.detail),
+  })

@@ -120,7 +120,7 @@ export async function startTcpProxy(
       if (!line.silent) server.end()
       // The way back stays open to a client that has only stopped speaking. One that is gone answers a word with a
       // reset, which shows when the next is sent.
-      else for (const ms of [0, 20]) setTimeout(() => client.writable && client.write('\0'), ms)
+      else for (const ms of [0, 50, 200]) setTimeout(() => client.writable && client.write('\0'), ms)
     })
     client.once('close', () => {
       lines.delete(line)

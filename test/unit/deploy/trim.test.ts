@@ -322,8 +322,15 @@ describe('a part that was left out says so when it is reached', () => {
 
 describe('queries', () => {
   const order = { ...newOrder(), lease_until_ms: 5 }
-  const store = (dialect: 'Mysql' | 'Postgres', db: Inside) =>
-    ({ db, dialect: dialect.toLowerCase() }) as unknown as Parameters<typeof Orders.findOrder>[0]
+  const store = (dialect: 'Mysql' | 'Postgres', db: Inside) => {
+    const run = async (query: unknown) => {
+      const { rows, numAffectedRows } = await db.executeQuery(query)
+      return { rows, affected: Number(numAffectedRows ?? 0) }
+    }
+    const inTransaction = (work: (say: typeof run) => Promise<void>) => work(run)
+    const connection = { run, inTransaction }
+    return { db, dialect: dialect.toLowerCase(), connection } as unknown as Parameters<typeof Orders.findOrder>[0]
+  }
   type Given = Parameters<typeof Orders.findOrder>[0]
 
   /** Every function of shared/store/orders.ts, in every way it builds its statements. */
@@ -348,7 +355,7 @@ describe('queries', () => {
     ],
     takeLease: (it, given) => [it.takeLease(given, order, "o'holder", 15_000)],
     countSend: (it, given) => [it.countSend(given, order, { token: 2, holder: 'holder' })],
-    claimLook: (it, given) => [it.claimLook(given, order, 2_000.4)],
+    claimLook: (it, given) => [it.claimLook(given, order, 2_000)],
     moved: () => [],
   }
 

@@ -443,8 +443,11 @@ describe('an unknown outcome', () => {
         },
     })
     const { connection } = world.store
-    const execute = connection.executeQuery.bind(connection)
-    connection.executeQuery = (query) => (broken ? Promise.reject(new Error('disk full')) : execute(query))
+    const run = connection.run.bind(connection)
+    const inTransaction = connection.inTransaction.bind(connection)
+    const full = () => Promise.reject(new Error('disk full'))
+    connection.run = (query) => (broken ? full() : run(query))
+    connection.inTransaction = (work) => (broken ? full() : inTransaction(work))
     const number = freshNumber()
     const asked = await world.create(orderBody({ out_trade_no: number }))
     expect(asked).toMatchObject({ statusCode: 504, body: { code: 'outcome_unknown', out_trade_no: number } })
