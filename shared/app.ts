@@ -47,7 +47,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     clock,
     random: overrides.random ?? systemRandom,
     log,
-    authorize,
+    authorize: named(authorize),
     settings: {
       orderLifeS: config.orderLifeS,
       spbillCreateIp: cloudPay.spbillCreateIp,
@@ -69,3 +69,13 @@ function readCa(file: string | undefined): string | undefined {
 function databaseSecrets({ dialect, url }: Config['database']): Secret[] {
   return dialect === 'sqlite' ? [] : [url, new Secret(readServerAddress(url.reveal(), dialect).password)]
 }
+
+/** A caller's id is part of a unique key, and MySQL takes `x` and `x ` for the same. */
+const named =
+  (authorize: Authorize): Authorize =>
+  async (request) => {
+    const caller = await authorize(request)
+    if (!/^[!-~]{1,64}$/.test(caller.id))
+      throw new Error('authorize must name callers in 1 to 64 visible ASCII characters')
+    return caller
+  }

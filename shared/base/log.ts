@@ -15,17 +15,15 @@ const TEXT_MAX = 500
  */
 export function createLog(write: (text: string) => void, secrets: readonly Secret[]): Log {
   const escaped = (text: string) => JSON.stringify(text).slice(1, -1)
-  const hidden = secrets
-    .map((secret) => secret.reveal())
-    .filter((text) => text.length >= 6)
-    // Inside JSON, and inside JSON inside JSON, a secret with quotes or backslashes looks different.
-    .flatMap((text) => [text, escaped(text), escaped(escaped(text))])
+  const texts = secrets.map((secret) => secret.reveal()).filter((text) => text.length >= 6)
+  // Inside JSON, and inside JSON inside JSON, a secret with quotes or backslashes looks different.
+  const hidden = [...new Set(texts.flatMap((text) => [text, escaped(text), escaped(escaped(text))]))]
     // One secret may contain another.
     .sort((a, b) => b.length - a.length)
   const strike = (text: string) => hidden.reduce((left, secret) => left.replaceAll(secret, '[secret]'), text)
   // Before a text is cut: the first half of a secret would not be recognised any more.
   const short = (_: string, value: unknown) =>
-    typeof value === 'string' ? strike(value).slice(0, TEXT_MAX) : value
+    typeof value === 'string' && value.length > TEXT_MAX ? strike(value).slice(0, TEXT_MAX) : value
   return (line) => write(`${strike(JSON.stringify({ level: 'info', ...line }, short)).slice(0, LINE_MAX)}\n`)
 }
 

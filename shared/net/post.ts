@@ -1,4 +1,6 @@
 import type { Agent, ClientRequest, IncomingMessage } from 'node:http'
+import type * as Https from 'node:https'
+import type { AgentOptions } from 'node:https'
 
 /**
  * The one HTTPS client. `node:https` and nothing on top: touching `fetch` costs a cold start 23 ms and its first
@@ -40,20 +42,15 @@ export type PostSettings = {
 }
 
 export function createPost(settings: PostSettings = {}): Post {
-  const agents = new Map<string, Agent>()
+  const clients = new Map<string, Promise<Client>>()
   // Said aloud, or NODE_TLS_REJECT_UNAUTHORIZED=0 in the environment would switch the check off.
   const trust = { rejectUnauthorized: true, ...(settings.ca ? { ca: settings.ca } : {}) }
 
   return async (url, body, options) => {
     const target = new URL(url)
-    const secure = target.protocol === 'https:'
-    // Imported when first needed: a function that asks nothing upstream does not load the TLS stack.
-    const { Agent, request } = secure ? await import('node:https') : await import('node:http')
-    let agent = agents.get(target.protocol)
-    if (!agent) {
-      agent = new Agent({ keepAlive: true, maxFreeSockets: 2, ...trust })
-      agents.set(target.protocol, agent)
-    }
+    let opening = clients.get(target.protocol)
+    if (!opening) clients.set(target.protocol, (opening = openClient(target.protocol, trust)))
+    const { Agent, request, agent } = await opening
 
     // performance, not Date: the wall clock may jump while we wait.
     const startMs = performance.now()
@@ -89,6 +86,14 @@ export function createPost(settings: PostSettings = {}): Post {
       }
     }
   }
+}
+
+type Client = Pick<typeof Https, 'Agent' | 'request'> & { agent: Agent }
+
+/** Imported when first needed: a function that asks nothing upstream does not load the TLS stack. */
+async function openClient(protocol: string, trust: AgentOptions): Promise<Client> {
+  const { Agent, request } = protocol === 'https:' ? await import('node:https') : await import('node:http')
+  return { Agent, request, agent: new Agent({ keepAlive: true, maxFreeSockets: 2, ...trust }) } as Client
 }
 
 /** A kept-alive socket turned out to be closed, and not one byte of an answer had come. */

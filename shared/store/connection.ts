@@ -41,6 +41,18 @@ export class Unreachable extends Error {
 /** Longer than any statement of ours takes; shorter than a caller waits. A silent socket is a dead one. */
 const STATEMENT_TIMEOUT_MS = 3000
 
+async function answerInTime(wire: Wire, sql: string, parameters: readonly unknown[]): Promise<Said> {
+  let timer: NodeJS.Timeout | undefined
+  const silence = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Disconnected('no answer in time')), STATEMENT_TIMEOUT_MS)
+  })
+  try {
+    return await Promise.race([wire.query(sql, parameters), silence])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
 /** Also a driver for Kysely, for migrations and tests. The functions take only the text from Kysely. */
 export class OneConnection implements Driver, DatabaseConnection {
   #wire: Wire | undefined
@@ -164,12 +176,8 @@ export class OneConnection implements Driver, DatabaseConnection {
 
   async #sayOnce(sql: string, parameters: readonly unknown[]): Promise<Said> {
     const wire = await this.#connected()
-    let timer: NodeJS.Timeout | undefined
     try {
-      const silence = new Promise<never>((_, reject) => {
-        timer = setTimeout(() => reject(new Disconnected('no answer in time')), STATEMENT_TIMEOUT_MS)
-      })
-      return await Promise.race([wire.query(sql, parameters), silence])
+      return await answerInTime(wire, sql, parameters)
     } catch (error) {
       if (
         error instanceof Disconnected ||
@@ -180,8 +188,6 @@ export class OneConnection implements Driver, DatabaseConnection {
         throw new Disconnected('disconnected', { cause: error })
       }
       throw error
-    } finally {
-      clearTimeout(timer)
     }
   }
 
@@ -193,7 +199,7 @@ export class OneConnection implements Driver, DatabaseConnection {
     try {
       wire = await this.open()
       // Here and not in each driver: those are loaded late and should bring nothing of ours along.
-      for (const statement of SESSION_SETUP[this.dialect]) await wire.query(statement, [])
+      for (const statement of SESSION_SETUP[this.dialect]) await answerInTime(wire, statement, [])
       return (this.#wire = wire)
     } catch (error) {
       wire?.destroy()

@@ -20,15 +20,24 @@ export function databaseNowMs(dialect: Dialect): RawBuilder<number> {
   }
 }
 
-/** Sent once on every new connection. TencentDB's defaults differ by kind and age; these do not. */
+/**
+ * Sent once on every new connection. TencentDB's defaults differ by kind and age; these do not.
+ *
+ * The limits are for a connection that is lost in the middle of a transaction: until the server gives it up, the
+ * order it had locked stays locked, by the servers' own defaults for hours.
+ */
 export const SESSION_SETUP: Record<Dialect, readonly string[]> = {
   mysql: [
     'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED',
-    // Strict: a value that does not fit is an error, never cut short.
-    "SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'",
+    // Strict: a value that does not fit is an error, never cut short. MySQL has one limit for every idleness, so an
+    // instance that sleeps longer pays one reconnect.
+    "SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO', " +
+      'wait_timeout = 60, innodb_lock_wait_timeout = 2',
   ],
   postgres: [
-    "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED; SET TIME ZONE 'UTC'; SET client_encoding TO 'UTF8'",
+    'SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED; ' +
+      "SET TIME ZONE 'UTC'; SET client_encoding TO 'UTF8'; " +
+      "SET idle_in_transaction_session_timeout = '10s'; SET lock_timeout = '2s'",
   ],
   sqlite: [
     'PRAGMA journal_mode = WAL',

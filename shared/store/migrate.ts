@@ -12,7 +12,10 @@ import { speak, type Store } from './open'
 
 export type MigrationReport = { applied: string[]; pending: string[] }
 
-/** Brings the schema up to date. Two at once wait for each other; running it again does nothing. */
+/**
+ * Brings the schema up to date; running it again does nothing. On a server two at once wait for each other; on SQLite
+ * the second may find the file busy, and is simply run again.
+ */
 export async function migrate(store: Store): Promise<MigrationReport> {
   const db = new Kysely<unknown>({
     dialect: {

@@ -329,7 +329,9 @@ describe('queries', () => {
     }
     const inTransaction = (work: (say: typeof run) => Promise<void>) => work(run)
     const connection = { run, inTransaction }
-    return { db, dialect: dialect.toLowerCase(), connection } as unknown as Parameters<typeof Orders.findOrder>[0]
+    return { db, dialect: dialect.toLowerCase(), connection } as unknown as Parameters<
+      typeof Orders.findOrder
+    >[0]
   }
   type Given = Parameters<typeof Orders.findOrder>[0]
 
