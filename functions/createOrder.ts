@@ -34,7 +34,7 @@ function idempotencyKey(given: string | undefined): string | null {
 }
 
 export const main_handler = door(
-  async () => createApp(readConfig(process.env)),
+  async () => createApp(readConfig(process.env), { asksAtOnce: true }),
   createLog(writeLine, []),
   routes,
 )

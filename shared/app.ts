@@ -24,11 +24,13 @@ export type Overrides = {
   post?: Post
   store?: Store
   write?: (line: string) => void
+  /** The first event will ask Cloud Pay: get ready for that while the database connects. */
+  asksAtOnce?: boolean
 }
 
 export const writeLine = (line: string): void => void process.stdout.write(line)
 
-/** The only place where the parts meet. Opens no connection: the first query and the first request do. */
+/** The only place where the parts meet. Begins to connect to the database; what comes of it the first query hears. */
 export async function createApp(config: Config, overrides: Overrides = {}): Promise<App> {
   const { merchant, cloudPay } = config
   const clock = overrides.clock ?? systemClock
@@ -36,13 +38,17 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     merchant.authen_key,
     ...databaseSecrets(config.database),
   ])
-  const post = overrides.post ?? createPost({ ca: readCa(cloudPay.caFile) })
+  const store = overrides.store ?? openStore(config.database, clock)
+  if (!overrides.store) store.connection.warm()
+  const ca = readCa(cloudPay.caFile)
+  const post =
+    overrides.post ?? createPost({ ca, prepareFor: overrides.asksAtOnce ? cloudPay.baseUrl : undefined })
   const authorize = overrides.authorize ?? (config.callers === 'open' ? openAuthorize : undefined)
   if (!authorize) throw new ConfigurationFault(['CALLERS is missing: who may call is not configured'])
   return {
     merchant,
     authenKey: authenKey(merchant.authen_key),
-    store: overrides.store ?? openStore(config.database, clock),
+    store,
     cloudPay: createCloudPay(post, cloudPay.baseUrl),
     clock,
     random: overrides.random ?? systemRandom,

@@ -37,20 +37,28 @@ export class NetFault extends Error {
 const CONNECT_TIMEOUT_MS = 3000
 
 export type PostSettings = {
-  /** PEM text that replaces the built-in roots; also spares a cold start the reading of those. */
+  /** PEM text that replaces the built-in roots. */
   ca?: string | undefined
+  /** A URL that will be asked soon: loads the client and its roots (some 20 ms) while others are waited for. */
+  prepareFor?: string | undefined
 }
 
 export function createPost(settings: PostSettings = {}): Post {
   const clients = new Map<string, Promise<Client>>()
-  // Said aloud, or NODE_TLS_REJECT_UNAUTHORIZED=0 in the environment would switch the check off.
-  const trust = { rejectUnauthorized: true, ...(settings.ca ? { ca: settings.ca } : {}) }
+  const clientFor = (protocol: string): Promise<Client> => {
+    let client = clients.get(protocol)
+    if (!client) clients.set(protocol, (client = openClient(protocol, settings.ca)))
+    return client
+  }
+  if (settings.prepareFor !== undefined) {
+    const { protocol } = new URL(settings.prepareFor)
+    // After what is on its way has left: this holds the thread.
+    setImmediate(() => void clientFor(protocol))
+  }
 
   return async (url, body, options) => {
     const target = new URL(url)
-    let opening = clients.get(target.protocol)
-    if (!opening) clients.set(target.protocol, (opening = openClient(target.protocol, trust)))
-    const { Agent, request, agent } = await opening
+    const { Agent, request, agent, trust } = await clientFor(target.protocol)
 
     // performance, not Date: the wall clock may jump while we wait.
     const startMs = performance.now()
@@ -88,13 +96,25 @@ export function createPost(settings: PostSettings = {}): Post {
   }
 }
 
-type Client = Pick<typeof Https, 'Agent' | 'request'> & { agent: Agent }
+type Client = Pick<typeof Https, 'Agent' | 'request'> & { agent: Agent; trust: AgentOptions }
 
 /** Imported when first needed: a function that asks nothing upstream does not load the TLS stack. */
-async function openClient(protocol: string, trust: AgentOptions): Promise<Client> {
-  const { Agent, request } = protocol === 'https:' ? await import('node:https') : await import('node:http')
-  return { Agent, request, agent: new Agent({ keepAlive: true, maxFreeSockets: 2, ...trust }) } as Client
+async function openClient(protocol: string, ca: string | undefined): Promise<Client> {
+  if (protocol !== 'https:') {
+    const { Agent, request } = await import('node:http')
+    return { Agent, request, agent: new Agent(KEEP), trust: {} } as unknown as Client
+  }
+  const { Agent, request } = await import('node:https')
+  const { createSecureContext } = await import('node:tls')
+  const trust = {
+    secureContext: createSecureContext(ca === undefined ? {} : { ca }),
+    // Said aloud, or NODE_TLS_REJECT_UNAUTHORIZED=0 in the environment would switch the check off.
+    rejectUnauthorized: true,
+  }
+  return { Agent, request, agent: new Agent({ ...KEEP, ...trust }), trust }
 }
+
+const KEEP = { keepAlive: true, maxFreeSockets: 2 }
 
 /** A kept-alive socket turned out to be closed, and not one byte of an answer had come. */
 class StaleSocket extends Error {}

@@ -56,6 +56,7 @@ async function answerInTime(wire: Wire, sql: string, parameters: readonly unknow
 /** Also a driver for Kysely, for migrations and tests. The functions take only the text from Kysely. */
 export class OneConnection implements Driver, DatabaseConnection {
   #wire: Wire | undefined
+  #opening: Promise<Wire> | undefined
   #inTransaction = false
   #last: Promise<void> = Promise.resolve()
   #release: () => void = () => undefined
@@ -65,6 +66,13 @@ export class OneConnection implements Driver, DatabaseConnection {
     private readonly open: () => Promise<Wire>,
     private readonly sleep: (ms: number) => Promise<void>,
   ) {}
+
+  /** Begins to connect: in a cold start our own work and the server's then go on side by side. */
+  warm(): void {
+    this.#opening ??= this.#openSession()
+    // Whoever speaks first hears of a failure.
+    this.#opening.catch(() => undefined)
+  }
 
   async init(): Promise<void> {}
 
@@ -136,8 +144,8 @@ export class OneConnection implements Driver, DatabaseConnection {
   }
 
   async destroy(): Promise<void> {
-    const wire = this.#wire
-    this.#wire = undefined
+    const wire = this.#wire ?? (await this.#opening?.catch(() => undefined))
+    this.#wire = this.#opening = undefined
     if (wire?.isAlive()) await wire.end()
   }
 
@@ -195,12 +203,18 @@ export class OneConnection implements Driver, DatabaseConnection {
     if (this.#wire?.isAlive()) return this.#wire
     // Inside a transaction a new connection would go on without the half that is lost.
     if (this.#inTransaction) throw new Disconnected('disconnected inside a transaction')
+    const opening = this.#opening ?? this.#openSession()
+    this.#opening = undefined
+    return (this.#wire = await opening)
+  }
+
+  async #openSession(): Promise<Wire> {
     let wire: Wire | undefined
     try {
       wire = await this.open()
       // Here and not in each driver: those are loaded late and should bring nothing of ours along.
       for (const statement of SESSION_SETUP[this.dialect]) await answerInTime(wire, statement, [])
-      return (this.#wire = wire)
+      return wire
     } catch (error) {
       wire?.destroy()
       throw new Unreachable('cannot connect to the database', { cause: error })

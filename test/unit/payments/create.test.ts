@@ -647,7 +647,10 @@ describe('two instances', () => {
         return answer
       }
     const until = async (count: number) => {
-      while (waiting.length < count) await new Promise((resolve) => setImmediate(resolve))
+      for (let turns = 0; waiting.length < count; turns++) {
+        if (turns > 10_000) throw new Error(`only ${waiting.length} of ${count} requests have arrived`)
+        await new Promise((resolve) => setImmediate(resolve))
+      }
     }
     return { wrapPost, until, waiting }
   }

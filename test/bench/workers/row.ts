@@ -1,0 +1,43 @@
+import type { Order } from '../../../shared/order/order'
+
+export const AT = 1_795_422_173
+export const DETAIL = { by: 'create' }
+export const CHANGE = {
+  state: 'pending' as const,
+  jsapi_args: `{"wxpay":"${'x'.repeat(250)}"}`,
+  lease_until_ms: 0,
+}
+
+export const newRow = (whose: string): Omit<Order, 'lease_until_ms'> => ({
+  out_sub_mch_id: 'sandboxsub0000000001',
+  out_trade_no: `sb01${whose}${process.pid}`,
+  out_mch_id: 'sandboxmch0000000001',
+  out_shop_id: 'sandboxshop000000001',
+  pay_platform: 1,
+  trade_type: 3,
+  total_fee: 1880,
+  fee_type: 'CNY',
+  payer_field: 'sub_open_id',
+  payer_id: 'oTestPayer0001',
+  caller: 'local',
+  idempotency_key: null,
+  content_hash: 'hash',
+  request_content: '{}',
+  // Already where it moves to, so that one row can be moved for ever.
+  state: 'pending',
+  version: 1,
+  flag: null,
+  created_at: AT,
+  updated_at: AT,
+  time_expire: AT + 900,
+  sends: 1,
+  lease_token: 1,
+  lease_holder: 'bench',
+  looked_at_ms: 0,
+  jsapi_args: null,
+  transaction_id: null,
+  paid_at: null,
+  cash_fee: null,
+  settlement_total_fee: null,
+  wallet_state: null,
+})
