@@ -41,16 +41,14 @@ export class Unreachable extends Error {
 /** Longer than any statement of ours takes; shorter than a caller waits. A silent socket is a dead one. */
 const STATEMENT_TIMEOUT_MS = 3000
 
-async function answerInTime(wire: Wire, sql: string, parameters: readonly unknown[]): Promise<Said> {
-  let timer: NodeJS.Timeout | undefined
-  const silence = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Disconnected('no answer in time')), STATEMENT_TIMEOUT_MS)
+function answerInTime(wire: Wire, sql: string, parameters: readonly unknown[]): Promise<Said> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Disconnected('no answer in time')), STATEMENT_TIMEOUT_MS)
+    wire
+      .query(sql, parameters)
+      .then(resolve, reject)
+      .finally(() => clearTimeout(timer))
   })
-  try {
-    return await Promise.race([wire.query(sql, parameters), silence])
-  } finally {
-    clearTimeout(timer)
-  }
 }
 
 /** Also a driver for Kysely, for migrations and tests. The functions take only the text from Kysely. */

@@ -150,15 +150,24 @@ type Change = Partial<
   >
 >
 
+/** What every change of a row is guarded by: which row, and as of when. */
+type Guard = OrderKey & Pick<Order, 'version'>
+const guardOf = ({ out_sub_mch_id, out_trade_no, version }: Order): Guard => ({
+  out_sub_mch_id,
+  out_trade_no,
+  version,
+})
+
 /** The names of a change decide the text, so they are its shape. */
-const updateRow = statement<OrderKey & { [name: string]: unknown }, string>((db, given, _, names) =>
-  db
-    .updateTable('orders')
-    .set(Object.fromEntries(names.split(' ').map((name) => [name, given[`new ${name}`]])))
-    .where('out_sub_mch_id', '=', given.out_sub_mch_id)
-    .where('out_trade_no', '=', given.out_trade_no)
-    .where('version', '=', given['version'] as number)
-    .where('state', '=', given['state'] as OrderState),
+const updateRow = statement<Guard & Pick<Order, 'state'> & { [name: string]: unknown }, string>(
+  (db, given, _, names) =>
+    db
+      .updateTable('orders')
+      .set(Object.fromEntries(names.split(' ').map((name) => [name, given[`new ${name}`]])))
+      .where('out_sub_mch_id', '=', given.out_sub_mch_id)
+      .where('out_trade_no', '=', given.out_trade_no)
+      .where('version', '=', given.version)
+      .where('state', '=', given.state),
 )
 
 /**
@@ -177,7 +186,9 @@ export async function moveOrder(
   const set = { ...change, updated_at: event.at, version: seq }
   const values = Object.fromEntries(Object.entries(set).map(([name, value]) => [`new ${name}`, value]))
   return write(store, async (say) => {
-    await one(say(updateRow(store, { ...order, ...values }, Object.keys(set).join(' '))))
+    await one(
+      say(updateRow(store, { ...guardOf(order), state: order.state, ...values }, Object.keys(set).join(' '))),
+    )
     await say(eventRow(store, order, seq, { ...event, from: order.state, to }))
   })
 }
@@ -188,7 +199,7 @@ export const moved = <O extends Order>(order: O, change: Change): O => ({
   version: order.version + 1,
 })
 
-const takeRow = statement<Order & { holder: string; lease_ms: number }>((db, given, store) =>
+const takeRow = statement<Guard & { holder: string; lease_ms: number }>((db, given, store) =>
   db
     .updateTable('orders')
     .set((eb) => ({
@@ -210,12 +221,14 @@ export async function takeLease(
   holder: string,
   leaseMs: number,
 ): Promise<Outcome> {
-  return write(store, (say) => one(say(takeRow(store, { ...order, holder, lease_ms: Math.round(leaseMs) }))))
+  return write(store, (say) =>
+    one(say(takeRow(store, { ...guardOf(order), holder, lease_ms: Math.round(leaseMs) }))),
+  )
 }
 
 export type Lease = { token: number; holder: string }
 
-const countRow = statement<Order & Lease>((db, given, store) =>
+const countRow = statement<Guard & Lease>((db, given, store) =>
   db
     .updateTable('orders')
     .set((eb) => ({ sends: eb('sends', '+', 1), version: eb('version', '+', 1) }))
@@ -229,7 +242,7 @@ const countRow = statement<Order & Lease>((db, given, store) =>
 
 /** Counts a transmission before it leaves, and only for the holder of the current lease. */
 export async function countSend(store: Store, order: Order, lease: Lease): Promise<Outcome> {
-  return write(store, (say) => one(say(countRow(store, { ...order, ...lease }))))
+  return write(store, (say) => one(say(countRow(store, { ...guardOf(order), ...lease }))))
 }
 
 const claimRow = statement<OrderKey & { minus_ms: number }>((db, given, store) =>
