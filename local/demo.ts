@@ -12,8 +12,8 @@ async function main(): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'cloud-pay-demo-'))
   // The functions write their log to stdout; here it would drown the story.
   const write = process.stdout.write.bind(process.stdout)
-  process.stdout.write = ((text: string | Uint8Array, ...rest: []) =>
-    typeof text === 'string' && text.startsWith('{"level"') ? true : write(text, ...rest))
+  process.stdout.write = (text: string | Uint8Array, ...rest: []) =>
+    typeof text === 'string' && text.startsWith('{"level"') ? true : write(text, ...rest)
   const machine = await startMachine({ database: join(directory, 'orders.db') })
   try {
     await story(machine)
