@@ -14,7 +14,7 @@ async function main(): Promise<void> {
   const write = process.stdout.write.bind(process.stdout)
   process.stdout.write = (text: string | Uint8Array, ...rest: []) =>
     typeof text === 'string' && text.startsWith('{"level"') ? true : write(text, ...rest)
-  const machine = await startMachine({ database: join(directory, 'orders.db') })
+  const machine = await startMachine({ databaseUrl: `sqlite:${join(directory, 'orders.db')}` })
   try {
     await story(machine)
   } finally {

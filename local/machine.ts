@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { ROOT, bundle } from '../deploy/bundle'
-import { Secret } from '../shared/base/secrets'
+import { readDatabase } from '../shared/base/config'
 import { systemClock } from '../shared/base/time'
 import { migrate } from '../shared/store/migrate'
 import { openStore } from '../shared/store/open'
@@ -15,19 +15,20 @@ export type Machine = { gateway: Gateway; sandbox: SandboxServer; stop(): Promis
 
 /** The whole system on one machine: builds the functions, then far end, database and gateway, in this order. */
 export async function startMachine(options: {
-  database: string
+  /** As `DATABASE_URL`: the functions are built with the driver it needs. */
+  databaseUrl: string
   port?: number
   sandbox?: ServerOptions
 }): Promise<Machine> {
   const host = '127.0.0.1'
   const bundles = join(ROOT, '.build', 'local')
-  await bundle({ drivers: ['sqlite'], outdir: bundles })
+  const database = readDatabase({ DATABASE_URL: options.databaseUrl })
+  await bundle({ drivers: [database.dialect], outdir: bundles })
   const sandbox = await startSandbox(options.sandbox)
-  const databaseUrl = `sqlite:${options.database}`
-  const store = openStore({ dialect: 'sqlite', url: new Secret(databaseUrl) }, systemClock)
+  const store = openStore(database, systemClock)
   await migrate(store)
   await store.close()
-  Object.assign(process.env, sandboxEnv(sandbox.baseUrl, databaseUrl, host))
+  Object.assign(process.env, sandboxEnv(sandbox.baseUrl, options.databaseUrl, host))
   const gateway = await startGateway({
     root: ROOT,
     bundles,

@@ -3,20 +3,23 @@ import { ROOT } from '../deploy/bundle'
 import { startMachine } from './machine'
 
 /**
- * `npm start`: the whole system on this machine, until Ctrl-C. PORT moves it, ORDERS_DB keeps its orders elsewhere
- * than in .local/orders.db.
+ * `npm start`: the whole system on this machine, until Ctrl-C. PORT moves it; DATABASE_URL keeps its orders
+ * elsewhere than in .local/orders.db, on a MySQL or PostgreSQL of yours too.
  */
 const PORT = Number(process.env['PORT'] || 8700)
 const SANDBOX_PORT = PORT + 1
-const DATABASE = process.env['ORDERS_DB'] || join(ROOT, '.local', 'orders.db')
+const DATABASE_URL = process.env['DATABASE_URL'] || `sqlite:${join(ROOT, '.local', 'orders.db')}`
 
 async function main(): Promise<void> {
   const { gateway, sandbox } = await startMachine({
-    database: DATABASE,
+    databaseUrl: DATABASE_URL,
     port: PORT,
     sandbox: { port: SANDBOX_PORT },
   })
   const { origin } = gateway
+  // A server's URL has a password in it.
+  const [, file] = /^sqlite:(.*)/.exec(DATABASE_URL) ?? []
+  const databaseShown = file === undefined ? 'yours, as DATABASE_URL says' : relative(process.cwd(), file)
   // A number of its own per start, so that the lines below work again and again.
   const number = `sb01demo${Math.floor(process.uptime() * 1000 + performance.timeOrigin).toString(36)}`
   const order = JSON.stringify({
@@ -26,7 +29,7 @@ async function main(): Promise<void> {
   console.log(`
 orders        ${origin}/orders          (your functions, built from this checkout)
 Cloud Pay     ${sandbox.baseUrl}   (the sandbox; what it guesses is in local/sandbox/README.md)
-database      ${relative(process.cwd(), DATABASE)}
+database      ${databaseShown}
 
 1. create an order
 curl -s ${origin}/orders -H 'content-type: application/json' -d '${order}'

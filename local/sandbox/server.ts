@@ -28,7 +28,7 @@ export async function startSandbox(options: ServerOptions = {}): Promise<Sandbox
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
     request.on('end', () => {
-      const path = new URL(request.url ?? '/', 'http://sandbox').pathname
+      const path = (request.url ?? '/').split('?')[0]!
       const body = Buffer.concat(chunks)
       if (path.startsWith('/_sandbox/')) return control(sandbox, request.method ?? '', path, body, response)
       const suffix = /^\/cpay\/(\w+)$/.exec(path)?.[1]

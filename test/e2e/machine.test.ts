@@ -86,6 +86,7 @@ describe('over HTTP, through the gateway, to the built functions and the sandbox
       (await fetch(gateway.origin + path, init)).status
     try {
       expect(await statusOf('/nothing')).toBe(404)
+      expect(await statusOf('//')).toBe(404)
       expect(await statusOf('/orders')).toBe(404)
       expect(await statusOf('/orders', { method: 'POST', body: 'not json' })).toBe(400)
       expect(await statusOf('/orders', { method: 'POST', body: Buffer.from([0xff, 0xfe, 0x00]) })).toBe(400)
@@ -105,8 +106,8 @@ test('npm run demo tells one whole order and exits 0', async () => {
 
 test('npm start prints three curl lines, and they work', async () => {
   const port = 20_000 + (process.pid % 20_000)
-  const ORDERS_DB = join(mkdtempSync(join(tmpdir(), 'start-')), 'orders.db')
-  const env = { ...process.env, PORT: String(port), ORDERS_DB }
+  const DATABASE_URL = `sqlite:${join(mkdtempSync(join(tmpdir(), 'start-')), 'orders.db')}`
+  const env = { ...process.env, PORT: String(port), DATABASE_URL }
   const machine = spawn(tsx, ['local/start.ts'], { cwd: ROOT, env })
   try {
     let printed = ''
