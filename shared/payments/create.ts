@@ -93,7 +93,7 @@ export async function createOrder(
       const retryAfterS = Math.max(1, Math.ceil((found.lease_until_ms - found.now_ms) / 1000))
       throw new Fault('order_in_progress', { retryAfterS, extra: { out_trade_no: found.out_trade_no } })
     }
-    if (found.flag !== null || found.time_expire - nowS(payments.clock) <= LAST_ASK_S) {
+    if (found.flag !== null || isTooLate(payments, found)) {
       const { order } = await lookUpstream(payments, found, deadline)
       if (order.state === 'created') throw unknownOutcome(order)
       return { order, isNew: false }
@@ -105,6 +105,9 @@ export async function createOrder(
   }
   throw new Fault('database_unavailable', { cause: new Error('lost every race for a new order') })
 }
+
+const isTooLate = (payments: Payments, order: Order, inMs = 0): boolean =>
+  order.time_expire - nowS(payments.clock) - inMs / 1000 <= LAST_ASK_S
 
 /** A request that may not become a new order (its expiry is out of bounds) may still be a repeat of one. */
 function draft(make: () => NewOrder): { order?: NewOrder; refusal?: Fault } {
@@ -166,7 +169,9 @@ async function ask(
     if (current.state === 'created') current = await release(payments, current, lease, evidence)
     return answerFrom(current, evidence)
   } catch (error) {
-    if (error instanceof LeaseLost) return answerFrom(await readAgain(payments, order), undefined)
+    const read =
+      error instanceof LeaseLost ? await readAgain(payments, order).catch(() => undefined) : undefined
+    if (read) return answerFrom(read, undefined)
     // Whatever broke on our side after the text had left: nobody knows how it ended.
     if (sent && !(error instanceof Fault && error.code !== 'database_unavailable')) {
       throw unknownOutcome(order, error)
@@ -198,7 +203,7 @@ async function ask(
       current = await settle(payments, current, evidence)
       const waitMs = answer.outcome === 'unknown' ? answer.retryAfterMs : undefined
       if (current.state !== 'created' || waitMs === undefined || asks === ASKS_MAX) return evidence
-      if (askBy.remainingMs() - waitMs < 500) return evidence
+      if (askBy.remainingMs() - waitMs < 500 || isTooLate(payments, order, waitMs)) return evidence
       if (waitMs > 0) await payments.clock.sleep(waitMs)
     }
   }

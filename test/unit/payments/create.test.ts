@@ -744,6 +744,17 @@ describe('near its expiry', () => {
     expect(await world.create(body)).toMatchObject({ statusCode: 200, body: { state: 'paid' } })
   })
 
+  test('a 103 that would be answered too late is not answered', async () => {
+    await open()
+    world.clock.nowMsValue = 1_800_000_000_000
+    const number = freshNumber()
+    const body = orderBody({ out_trade_no: number, time_expire: 1_800_000_200, remark: 'sandbox:lost,103' })
+    await world.create(body)
+    world.clock.nowMsValue = 1_800_000_138_000
+    expect((await world.create(body)).statusCode).toBe(504)
+    expect(world.sent('official_account_pay')).toHaveLength(2)
+  })
+
   test('61 s before, it is still asked for', async () => {
     await open()
     world.clock.nowMsValue = 1_800_000_000_000
