@@ -5,7 +5,7 @@ import { Fault } from '../base/errors'
 import { Disconnected, type Said } from './connection'
 import { databaseNowMs, errorKind } from './dialect'
 import type { Store } from './open'
-import { statement } from './statements'
+import { parametersOf, statement } from './statements'
 import { COLUMNS, type OrderEventsTable, type OrdersTable } from './tables'
 
 /**
@@ -159,15 +159,14 @@ const guardOf = ({ out_sub_mch_id, out_trade_no, version }: Order): Guard => ({
 })
 
 /** The names of a change decide the text, so they are its shape. */
-const updateRow = statement<Guard & Pick<Order, 'state'> & { [name: string]: unknown }, string>(
-  (db, given, _, names) =>
-    db
-      .updateTable('orders')
-      .set(Object.fromEntries(names.split(' ').map((name) => [name, given[`new ${name}`]])))
-      .where('out_sub_mch_id', '=', given.out_sub_mch_id)
-      .where('out_trade_no', '=', given.out_trade_no)
-      .where('version', '=', given.version)
-      .where('state', '=', given.state),
+const updateRow = statement<Guard & Pick<Order, 'state'> & { set: Change }, string>((db, given, _, names) =>
+  db
+    .updateTable('orders')
+    .set(parametersOf('set', names.split(' ')))
+    .where('out_sub_mch_id', '=', given.out_sub_mch_id)
+    .where('out_trade_no', '=', given.out_trade_no)
+    .where('version', '=', given.version)
+    .where('state', '=', given.state),
 )
 
 /**
@@ -184,11 +183,9 @@ export async function moveOrder(
   const to = change.state ?? order.state
   const seq = order.version + 1
   const set = { ...change, updated_at: event.at, version: seq }
-  const values = Object.fromEntries(Object.entries(set).map(([name, value]) => [`new ${name}`, value]))
+  const { state } = order
   return write(store, async (say) => {
-    await one(
-      say(updateRow(store, { ...guardOf(order), state: order.state, ...values }, Object.keys(set).join(' '))),
-    )
+    await one(say(updateRow(store, { ...guardOf(order), state, set }, Object.keys(set).join(' '))))
     await say(eventRow(store, order, seq, { ...event, from: order.state, to }))
   })
 }

@@ -7,10 +7,17 @@ import type { Tables } from './tables'
  * more than a database round trip on the same machine, and the text never changes.
  */
 
-/** Stands for a value while a statement is written: a parameter that knows its name. */
+/** Stands for a value while a statement is written: a parameter that knows its name, or its name in a member. */
 class Placeholder {
-  constructor(readonly name: string) {}
+  constructor(
+    readonly name: string,
+    readonly inside?: string,
+  ) {}
 }
+
+/** `values[member]` is a set of changes: in the text each of them is a parameter of its own. */
+export const parametersOf = (member: string, names: readonly string[]): Record<string, unknown> =>
+  Object.fromEntries(names.map((name) => [name, new Placeholder(name, member)]))
 
 /** Typed as the value, so that a statement reads as if it had it. */
 type Placeholders<Values> = { [Name in keyof Values]: Values[Name] }
@@ -32,9 +39,12 @@ export function statement<Values extends object, Shape = void>(
     const key = shape === undefined ? '' : String(shape)
     let text = texts.get(key)
     if (!text) texts.set(key, (text = write(store.db, placeholders(), store, shape).compile()))
-    const parameters = text.parameters.map((parameter) =>
-      parameter instanceof Placeholder ? values[parameter.name as keyof Values] : parameter,
-    )
+    const parameters = text.parameters.map((parameter) => {
+      if (!(parameter instanceof Placeholder)) return parameter
+      const { name, inside } = parameter
+      const from = (inside === undefined ? values : values[inside as keyof Values]) as Record<string, unknown>
+      return from[name]
+    })
     return { ...text, parameters }
   }
 }
