@@ -278,8 +278,8 @@ async function signing(env: Env): Promise<void> {
 async function moves(dialect: 'mysql' | 'postgres', env: Env): Promise<void> {
   const bare = dialect === 'mysql' ? 'workers/moveBareMysql.ts' : 'workers/moveBarePostgres.ts'
   const pairs = await cpuPairs(
-    [await buildProgram('workers/moveOurs.ts', 'trimmed'), 200],
-    [await buildProgram(bare, 'unbundled'), 200],
+    [await buildProgram('workers/moveOurs.ts', 'trimmed'), 2000],
+    [await buildProgram(bare, 'unbundled'), 2000],
     env,
   )
   const driver = dialect === 'mysql' ? 'mysql2' : 'pg'
