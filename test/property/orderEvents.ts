@@ -407,7 +407,7 @@ const change: fc.Arbitrary<Change> = fc.oneof(
       .map(([at, value]): Change => (body) => {
         const parent = parentOf(body, at)
         const twin = parent?.entries.find(([name]) => name === lastOf(at))
-        if (twin) parent?.entries.push([twin[0], value ?? twin[1]])
+        if (twin) parent?.entries.push([twin[0], copy(value ?? twin[1])])
       }),
   },
 )
@@ -437,7 +437,8 @@ function put(body: ObjectJson, at: string, value: Json | undefined): void {
   const parent = parentOf(body, at, value !== undefined)
   if (!parent) return
   const rest = parent.entries.filter(([name]) => name !== lastOf(at))
-  parent.entries = value === undefined ? rest : [...rest, [lastOf(at), value]]
+  // A copy: two changes may bring the same value, and one put into itself would have no end.
+  parent.entries = value === undefined ? rest : [...rest, [lastOf(at), copy(value)]]
 }
 
 const copy = (node: Json): Json =>
@@ -740,7 +741,7 @@ export const edgePlans: Plan[] = WAYS.flatMap((way) => {
 
 function changed(way: ObjectJson, at: string, value: Json | undefined, beside = false): ObjectJson {
   const body = copy(way) as ObjectJson
-  if (beside && value !== undefined) parentOf(body, at)?.entries.push([lastOf(at), value])
+  if (beside && value !== undefined) parentOf(body, at)?.entries.push([lastOf(at), copy(value)])
   else put(body, at, value)
   return body
 }
