@@ -1,11 +1,11 @@
 import { createApp, writeLine, type App } from '../shared/app'
 import { readConfig } from '../shared/base/config'
-import { Fault } from '../shared/base/errors'
 import { createLog } from '../shared/base/log'
 import { nowS } from '../shared/base/time'
 import { json } from '../shared/http/answer'
 import { readJsonBody } from '../shared/http/body'
 import { door, type Route } from '../shared/http/door'
+import { idempotencyKey } from '../shared/http/idempotency'
 import { viewOrder } from '../shared/order/view'
 import { createOrder } from '../shared/payments/create'
 import { handover } from '../shared/payments/handover'
@@ -19,19 +19,12 @@ export const routes: Route<App>[] = [
     async handle(app, { request, requestId, deadline }) {
       const caller = await app.authorize(request)
       const wanted = readOrderRequest(readJsonBody(request), app)
-      const key = idempotencyKey(request.headers['idempotency-key'])
+      const key = idempotencyKey(request)
       const { order, isNew } = await createOrder(app, caller, wanted, key, deadline)
       return json(isNew ? 201 : 200, { ...viewOrder(order), ...handover(order, nowS(app.clock)) }, requestId)
     },
   },
 ]
-
-function idempotencyKey(given: string | undefined): string | null {
-  if (given === undefined) return null
-  // Visible ASCII: MySQL would take a key with blanks at its end for the one without.
-  if (!/^[!-~]{1,255}$/.test(given)) throw new Fault('idempotency_key_invalid')
-  return given
-}
 
 export const main_handler = door(
   async () => createApp(readConfig(process.env), { asksAtOnce: true }),

@@ -4,9 +4,10 @@ import { createLog } from '../shared/base/log'
 import { nowS } from '../shared/base/time'
 import { json } from '../shared/http/answer'
 import { door, type Route } from '../shared/http/door'
-import { viewEvents, viewOrder } from '../shared/order/view'
+import { viewEvents, viewOrder, viewRefund } from '../shared/order/view'
 import { handover } from '../shared/payments/handover'
 import { readStatus } from '../shared/payments/refresh'
+import { watchTimer } from '../shared/payments/watch'
 
 /** `GET /orders/{out_trade_no}` → the stored order and its timeline; `?refresh=1` asks Cloud Pay first. */
 export const routes: Route<App>[] = [
@@ -17,13 +18,16 @@ export const routes: Route<App>[] = [
       const caller = await app.authorize(request)
       const number = request.params['out_trade_no'] ?? ''
       const refresh = request.query['refresh'] === '1'
-      const { order, events, refreshed } = await readStatus(app, caller, number, refresh, deadline)
-      const asked = refreshed === undefined ? {} : { refreshed }
-      return json(
-        200,
-        { ...viewOrder(order), ...handover(order, nowS(app.clock)), ...asked, events: viewEvents(events) },
-        requestId,
-      )
+      const { order, refunds, events, refreshed } = await readStatus(app, caller, number, refresh, deadline)
+      await watchTimer(app)
+      const body = {
+        ...viewOrder(order),
+        ...handover(order, nowS(app.clock)),
+        ...(refreshed === undefined ? {} : { refreshed }),
+        refunds: refunds.map(viewRefund),
+        events: viewEvents(events),
+      }
+      return json(200, body, requestId)
     },
   },
 ]

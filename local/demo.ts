@@ -2,10 +2,13 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { readDatabase } from '../shared/base/config'
+import { systemClock } from '../shared/base/time'
+import { openStore, type Store } from '../shared/store/open'
 import { startMachine, type Machine } from './machine'
 
 /**
- * `npm run demo`: one whole order on the real functions, over real HTTP, step by step. Every claim it prints is
+ * `npm run demo`: orders on the real functions, over real HTTP, step by step. Every claim it prints is
  * checked; the first that does not hold ends it with an error.
  */
 async function main(): Promise<void> {
@@ -14,23 +17,36 @@ async function main(): Promise<void> {
   const write = process.stdout.write.bind(process.stdout)
   process.stdout.write = (text: string | Uint8Array, ...rest: []) =>
     typeof text === 'string' && text.startsWith('{"level"') ? true : write(text, ...rest)
-  const machine = await startMachine({ databaseUrl: `sqlite:${join(directory, 'orders.db')}` })
+  const databaseUrl = `sqlite:${join(directory, 'orders.db')}`
+  const machine = await startMachine({ databaseUrl, timers: 'off' })
+  const store = openStore(readDatabase({ DATABASE_URL: databaseUrl }), systemClock)
   try {
-    await story(machine)
+    await story(machine, () => makeDue(store))
   } finally {
+    await store.close()
     await machine.stop()
     rmSync(directory, { recursive: true, force: true })
   }
 }
 
-async function story({ gateway, sandbox }: Machine): Promise<void> {
+/** Nobody wants to watch a minute pass: what the timer would do later it does at its next tick. */
+async function makeDue({ db }: Store): Promise<void> {
+  await db.updateTable('orders').set({ next_due_at_ms: 0 }).where('next_due_at_ms', 'is not', null).execute()
+  await db.updateTable('refunds').set({ next_due_at_ms: 0 }).where('next_due_at_ms', 'is not', null).execute()
+}
+
+async function story({ gateway, sandbox, tick }: Machine, later: () => Promise<void>): Promise<void> {
   const { received } = sandbox.sandbox
   const order = (out_trade_no: string, remark?: string) => ({
     pay_content: { out_trade_no, total_fee: 1880, body: '湖心奶茶-大杯', ...(remark ? { remark } : {}) },
     pay_mch_key: { pay_platform: 1, wxpay_pay_mch_key_ext: { sub_open_id: 'oDemoPayer0001' } },
   })
   const post = (body: unknown) => call('POST', `${gateway.origin}/orders`, body)
-  const read = (number: string) => call('GET', `${gateway.origin}/orders/${number}?refresh=1`)
+  const read = (number: string, refresh = '') => call('GET', `${gateway.origin}/orders/${number}${refresh}`)
+  const control = (name: string, body: unknown) => call('POST', `${sandbox.origin}/_sandbox/${name}`, body)
+  const movesTo = (events: unknown, state: string) =>
+    (events as { to: string; kind: string }[]).filter(({ to, kind }) => to === state && kind === 'moved')
+      .length
 
   step('A page asks for an order')
   const created = await post(order('sb01demo0001'))
@@ -65,21 +81,94 @@ async function story({ gateway, sandbox }: Machine): Promise<void> {
   assert.equal(sent[0]!.body, sent[1]!.body)
   say(`both transmissions: ${sent[0]!.body.length} characters, equal`)
 
-  step('The payer pays in the wallet')
-  const paid = await call('POST', `${sandbox.origin}/_sandbox/pay`, { out_trade_no: 'sb01demo0001' })
-  assert.equal(paid.status, 200)
+  step('The payer pays, and Cloud Pay tells us: a hint, so we ask, and our own signed query says paid')
+  await control('pay', { out_trade_no: 'sb01demo0001' })
+  await until(async () => (await quiet(() => read('sb01demo0001'))).body['state'] === 'paid')
+  const paid = await read('sb01demo0001')
+  assert.equal(paid.body['state'], 'paid')
 
-  step('The order is read back: our own signed query says paid')
-  const status = await read('sb01demo0001')
-  assert.equal(status.body['state'], 'paid')
-  assert.equal(status.body['refreshed'], true)
+  step('The same notification ten times more: the same answer each time, and nothing happens twice')
+  const copies = await quiet(() => control('notify', { out_trade_no: 'sb01demo0001', times: 10 }))
+  const answers = (copies.body as unknown as { status: number }[]).map(({ status }) => status)
+  assert.deepEqual(answers, Array<number>(10).fill(200))
+  say(`answers: ${answers.join(' ')}`)
+  const after = await quiet(() => read('sb01demo0001'))
+  assert.equal(movesTo(after.body['events'], 'paid'), 1)
+  say('moves to paid: 1')
+
+  step('Every notification is lost: the timer finds the payment')
+  await quiet(() => control('switches', { notifications: 'off' }))
+  await quiet(() => post(order('sb01demo0003')))
+  await control('pay', { out_trade_no: 'sb01demo0003' })
+  assert.equal((await quiet(() => read('sb01demo0003'))).body['state'], 'pending')
+  await later()
+  await tick()
+  assert.equal((await read('sb01demo0003')).body['state'], 'paid')
+  await quiet(() => control('switches', { notifications: 'on' }))
+
+  step('A partial refund: accepted is not done')
+  const refund = await call('POST', `${gateway.origin}/orders/sb01demo0001/refunds`, {
+    refund_fee: 500,
+    out_refund_no: 'sb01demorefund1',
+  })
+  assert.equal(refund.status, 202)
+  assert.equal(refund.body['state'], 'accepted')
+
+  step('The same refund again is the same refund; the timer asks until it is done')
+  const repeated = await quiet(() =>
+    call('POST', `${gateway.origin}/orders/sb01demo0001/refunds`, {
+      refund_fee: 500,
+      out_refund_no: 'sb01demorefund1',
+    }),
+  )
+  assert.ok(repeated.status < 300)
+  await later()
+  await tick()
+  const refunded = await read('sb01demo0001')
+  assert.equal(refunded.body['refunded_fee'], 500)
+  assert.equal((refunded.body['refunds'] as unknown[]).length, 1)
+  assert.equal(received.filter((one) => one.interface === 'refund').length, 1)
+
+  step('Closed, and then paid after all: the money goes back by itself, once')
+  await quiet(() => post(order('sb01demo0004')))
+  const closed = await call('POST', `${gateway.origin}/orders/sb01demo0004/close`)
+  assert.equal(closed.body['state'], 'closed')
+  await control('pay', { out_trade_no: 'sb01demo0004', late: true })
+  await until(async () => (await quiet(() => read('sb01demo0004'))).body['state'] === 'paid_after_close')
+  for (let at = 0; at < 3; at++) {
+    await later()
+    await tick()
+  }
+  const back = await read('sb01demo0004')
+  assert.equal(back.body['state'], 'refunded')
+  assert.equal((back.body['refunds'] as unknown[]).length, 1)
 
   say('\nEverything above held.')
 }
 
 let count = 0
-const say = (text: string) => console.log(text)
+let muted = 0
+const say = (text: string) => (muted > 0 ? undefined : console.log(text))
 const step = (title: string) => say(`\n── ${++count}. ${title}`)
+
+/** A call whose lines would only repeat what was shown. */
+async function quiet<T>(work: () => Promise<T>): Promise<T> {
+  muted++
+  try {
+    return await work()
+  } finally {
+    muted--
+  }
+}
+
+/** A notification is on its way over real HTTP: a moment, not a promise. */
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  for (let attempt = 0; attempt < 100; attempt++) {
+    if (await holds()) return
+    await systemClock.sleep(50)
+  }
+  throw new Error('waited five seconds for nothing')
+}
 
 async function call(method: string, url: string, body?: unknown) {
   say(`→ ${method} ${new URL(url).pathname}${new URL(url).search}`)

@@ -4,13 +4,18 @@ import { createServer, type IncomingMessage } from 'node:http'
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { readRoutes, type ServedRoute } from './routes'
+import { readRoutes, readTimers, type ServedRoute } from './routes'
 
 /**
  * HTTP → SCF event → the built function → HTTP. What a Function URL does, as far as it is documented: the event has
  * body, headers, httpMethod, path and queryString and nothing else; the answer is {statusCode, headers, body}.
  */
-export type Gateway = { origin: string; close(): Promise<void> }
+export type Gateway = {
+  origin: string
+  /** A timer event for this function, as the platform sends it. Fails as the platform does: a line, no more. */
+  fire(functionName: string): Promise<void>
+  close(): Promise<void>
+}
 
 export type EventShape = 'function-url' | 'api-gateway' | 'superset'
 
@@ -38,7 +43,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const load = createRequire(join(options.bundles, 'x.js'))
   // One instance of each function, kept, as the platform keeps a warm one.
   const handlers = new Map(
-    routes.map(({ functionName }) => [
+    [...routes, ...readTimers(options.root)].map(({ functionName }) => [
       functionName,
       (load(`./${functionName}.js`) as { main_handler: Handler }).main_handler,
     ]),
@@ -72,6 +77,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { port } = server.address() as AddressInfo
   return {
     origin: `http://${options.host}:${port}`,
+    async fire(functionName) {
+      const event = { Type: 'Timer', TriggerName: functionName, Time: new Date().toISOString(), Message: '' }
+      try {
+        await handlers.get(functionName)?.(event, makeContext(functionName, options.timeLimitMs))
+      } catch (error) {
+        process.stderr.write(`${functionName} threw: ${String(error)}\n`)
+      }
+    },
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve())

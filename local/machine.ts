@@ -5,13 +5,20 @@ import { systemClock } from '../shared/base/time'
 import { migrate } from '../shared/store/migrate'
 import { openStore } from '../shared/store/open'
 import { startGateway, type Gateway } from './gateway'
+import { periodMs, readTimers } from './routes'
 import { sandboxEnv } from './sandbox/env'
 import { startSandbox, type SandboxServer, type ServerOptions } from './sandbox/server'
 
 /** The time limit of serverless.yml's functions. */
 export const TIME_LIMIT_MS = 10_000
 
-export type Machine = { gateway: Gateway; sandbox: SandboxServer; stop(): Promise<void> }
+export type Machine = {
+  gateway: Gateway
+  sandbox: SandboxServer
+  /** Fires every timer of serverless.yml once, now. */
+  tick(): Promise<void>
+  stop(): Promise<void>
+}
 
 /** The whole system on one machine: builds the functions, then far end, database and gateway, in this order. */
 export async function startMachine(options: {
@@ -19,6 +26,8 @@ export async function startMachine(options: {
   databaseUrl: string
   port?: number
   sandbox?: ServerOptions
+  /** Off: only `tick` fires them. */
+  timers?: 'on' | 'off'
 }): Promise<Machine> {
   const host = '127.0.0.1'
   const bundles = join(ROOT, '.build', 'local')
@@ -36,10 +45,20 @@ export async function startMachine(options: {
     port: options.port ?? 0,
     timeLimitMs: TIME_LIMIT_MS,
   })
+  sandbox.setNotifyUrl(`${gateway.origin}/notify`)
+  const timers = readTimers(ROOT)
+  const intervals =
+    options.timers === 'off'
+      ? []
+      : timers.map((timer) => setInterval(() => void gateway.fire(timer.functionName), periodMs(timer)))
   return {
     gateway,
     sandbox,
+    async tick() {
+      for (const { functionName } of timers) await gateway.fire(functionName)
+    },
     async stop() {
+      for (const interval of intervals) clearInterval(interval)
       await gateway.close()
       await sandbox.close()
     },

@@ -30,6 +30,7 @@ async function main(): Promise<void> {
 orders        ${origin}/orders          (your functions, built from this checkout)
 Cloud Pay     ${sandbox.baseUrl}   (the sandbox; what it guesses is in local/sandbox/README.md)
 database      ${databaseShown}
+timer         as serverless.yml says; payments are notified to ${origin}/notify
 
 1. create an order
 curl -s ${origin}/orders -H 'content-type: application/json' -d '${order}'

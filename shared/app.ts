@@ -8,13 +8,21 @@ import { systemRandom, type Random } from './base/random'
 import { Secret } from './base/secrets'
 import { systemClock, type Clock } from './base/time'
 import { createCloudPay } from './cloudpay/client'
-import { authenKey } from './cloudpay/signing'
 import { createPost, type Post } from './net/post'
-import type { Payments } from './payments/context'
+import type { Send } from './net/send'
+import type { OnMessage } from './outbox/deliver'
+import { knownMerchants, type Payments } from './payments/context'
 import { openStore, type Store } from './store/open'
 
 /** Everything a function works with. Made once per instance and kept. */
-export type App = Payments & { authorize: Authorize; log: Log }
+export type App = Payments & {
+  authorize: Authorize
+  log: Log
+  webhook: Config['webhook']
+  onMessage: OnMessage | undefined
+  /** For the timer alone, and only when a test brings one. */
+  send: Send | undefined
+}
 
 /** What a test, a simulation or a bundle of your own may bring instead. */
 export type Overrides = {
@@ -24,6 +32,9 @@ export type Overrides = {
   post?: Post
   store?: Store
   write?: (line: string) => void
+  /** A hook of yours, called by the timer for every message to the merchant, beside the webhook or in its place. */
+  onMessage?: OnMessage
+  send?: Send
   /** The first event will ask Cloud Pay: get ready for that while the database connects. */
   asksAtOnce?: boolean
 }
@@ -32,10 +43,11 @@ export const writeLine = (line: string): void => void process.stdout.write(line)
 
 /** The only place where the parts meet. Begins to connect to the database; what comes of it the first query hears. */
 export async function createApp(config: Config, overrides: Overrides = {}): Promise<App> {
-  const { merchant, cloudPay } = config
+  const { merchants, cloudPay } = config
   const clock = overrides.clock ?? systemClock
   const log = createLog(overrides.write ?? writeLine, [
-    merchant.authen_key,
+    ...merchants.map(({ authen_key }) => authen_key),
+    ...(config.webhook ? [config.webhook.secret] : []),
     ...databaseSecrets(config.database),
   ])
   const store = overrides.store ?? openStore(config.database, clock)
@@ -46,18 +58,25 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   const authorize = overrides.authorize ?? (config.callers === 'open' ? openAuthorize : undefined)
   if (!authorize) throw new ConfigurationFault(['CALLERS is missing: who may call is not configured'])
   return {
-    merchant,
-    authenKey: authenKey(merchant.authen_key),
+    merchants: knownMerchants(merchants),
     store,
     cloudPay: createCloudPay(post, cloudPay.baseUrl),
     clock,
     random: overrides.random ?? systemRandom,
     log,
     authorize: named(authorize),
+    webhook: config.webhook,
+    onMessage: overrides.onMessage,
+    send: overrides.send,
     settings: {
       orderLifeS: config.orderLifeS,
       spbillCreateIp: cloudPay.spbillCreateIp,
       cloudPayTimeoutMs: cloudPay.timeoutMs,
+      callerNotifyUrl: cloudPay.callerNotifyUrl,
+      closeNotBeforeS: config.closeNotBeforeS,
+      latePayment: config.latePayment,
+      refundCeilings: config.refundCeilings,
+      perMinute: cloudPay.perMinute,
     },
   }
 }

@@ -13,6 +13,8 @@ export const sandboxEnv = (
   CLOUD_PAY_ORDER_PREFIX: SANDBOX_MERCHANT.order_prefix,
   CLOUD_PAY_AUTHEN_KEY: SANDBOX_MERCHANT.authen_key,
   CALLERS: 'open',
+  // Nobody at a wallet has to be waited for.
+  CLOSE_NOT_BEFORE: '0',
   GATEWAY_LISTEN_HOST: listenHost,
   DATABASE_URL: databaseUrl,
 })

@@ -33,21 +33,73 @@ export const SWITCHES = {
   /** An Alipay trade may exist only once the payer opens the cashier. */
   alipayBeforeCashier: ['waiting', 'not_existing'],
   signType: ['MD5', 'HMAC-SHA256'],
+  /** Closing an order that is closed already. */
+  closeClosed: ['ok', '104'],
+  /** Which orders a payment that was under way can still pay: `pay` with `late`. */
+  lateness: ['closed_too', 'expired_only', 'never'],
+  /** The server's clock, as create_time shows it: ours, or 200 s behind. */
+  createTime: ['exact', 'behind'],
+  /** Whether `refund` answers one refund or a list of one. */
+  refundAnswer: ['object', 'array'],
+  /** The identical refund again: the same refund, or "number already used". */
+  repeatedRefund: ['same_refund', '102'],
+  /** The status for a refund that the order does not allow: not paid, more than is left, another total. */
+  refundRefusal: ['104', '102'],
+  /** Whether the pay_platform of a refund must be its order's. */
+  refundPlatform: ['checked', 'ignored'],
+  /** How a refund ends that nobody ends by hand. */
+  refundOutcome: ['succeeded', 'failed', 'change'],
+  /** Whether a refund that is under way says is_transforming. */
+  refundTransforming: ['no', 'while_processing'],
+  /** Money that came back to the merchant instead of the payer: can it be refunded once more? */
+  changedRefund: ['counts', 'frees'],
+  /** When a paid WeChat order shows "turned into refund". */
+  refundedWechat: ['4_on_any', '4_on_full'],
+  /** The failing status that comes with internal_status 426, no refunds. */
+  noRefundsStatus: ['104', '102'],
+  /** The internal_status for refunds of an order nobody created. */
+  refundsOfNoOrder: ['426', '400'],
+  /** Which orders the bill lists. */
+  billLists: ['all', 'paid_only'],
+  /** Which time of an order the bill compares with start_time and end_time, and sorts by. */
+  billTime: ['create_time', 'last_update_time'],
+  billOrder: ['oldest_first', 'newest_first'],
+  /** Whether an order's caller_notify_url stands in for the console's address or comes beside it. */
+  notifyUrl: ['replaces', 'adds'],
+  /** Whether an empty 2xx answer to a notification means that it was heard. */
+  emptyReply: ['retry', 'delivered'],
+  /** `off` loses every notification, as a wrong address in the console would. */
+  notifications: ['on', 'off'],
 } as const satisfies Record<string, readonly [string, ...string[]]>
 
-export type Switches = { [Name in keyof typeof SWITCHES]: (typeof SWITCHES)[Name][number] }
+export type Switches = { -readonly [Name in keyof typeof SWITCHES]: (typeof SWITCHES)[Name][number] }
 
 export const DEFAULT_SWITCHES = Object.fromEntries(
   Object.entries(SWITCHES).map(([name, values]) => [name, values[0]]),
 ) as Switches
+
+/** How a refund can end: `POST /_sandbox/refund`. */
+export const REFUND_OUTCOMES = ['succeeded', 'failed', 'change', 'void'] as const
 
 /** Life of an order whose create named no expiry: both published samples show 120 s (inferred). */
 export const DEFAULT_LIFE_S = 120
 
 /**
  * Sentinels: well-known words in `remark` that make the far end misbehave, one per transmission of the order's
- * create, in turn: `sandbox:103,slow`. `sandbox-query:` does the same to its queries. After the last one it behaves.
+ * create, in turn: `sandbox:103,slow`. The other words do the same to requests about the order, each to its own
+ * interface. After the last one it behaves. The bill is about no single order and has no word.
  */
+export const SENTINEL_WORDS = {
+  official_account_pay: 'sandbox',
+  mini_program_pay: 'sandbox',
+  query_order: 'sandbox-query',
+  close_order: 'sandbox-close',
+  refund: 'sandbox-refund',
+  query_refund_order: 'sandbox-refund-query',
+  client_order_detail: undefined,
+} as const
+export type SentinelWord = NonNullable<(typeof SENTINEL_WORDS)[keyof typeof SENTINEL_WORDS]>
+
 export const FAULTS = [
   'ok', // a place in the list that does nothing
   'slow', // acts, and answers later than anybody waits
@@ -60,6 +112,7 @@ export const FAULTS = [
   'object', // acts, and sends response_content as an object
   'wrong-amount', // acts, and a signed answer names one fen more
   'foreign', // acts, and a signed answer names another order
+  'transforming', // acts, and a signed answer says is_transforming
   'not-json', // acts, and answers with a page of HTML
   '500', // acts, and answers HTTP 500
   '3', // does not act: status 3, unsigned
@@ -70,8 +123,9 @@ export const FAULTS = [
 ] as const
 export type FaultName = (typeof FAULTS)[number]
 
-/** The faults a remark asks for, for creates or for queries. */
-export function sentinels(remark: string | undefined, prefix: 'sandbox' | 'sandbox-query'): FaultName[] {
-  const list = new RegExp(`(?:^| )${prefix}:([a-z0-9,-]+)`).exec(remark ?? '')?.[1] ?? ''
+/** The faults a remark asks for, under one word. */
+export function sentinels(remark: string | undefined, word: SentinelWord): FaultName[] {
+  if (!remark?.includes(word)) return []
+  const list = new RegExp(`(?:^| )${word}:([a-z0-9,-]+)`).exec(remark)?.[1] ?? ''
   return list.split(',').filter((name): name is FaultName => (FAULTS as readonly string[]).includes(name))
 }

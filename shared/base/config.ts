@@ -10,8 +10,12 @@ export type Merchant = {
   authen_key: Secret
 }
 
+/** Money that comes for a closed or failed order. */
+export type LatePayment = 'refund' | 'honour'
+
 export type Config = {
-  merchant: Merchant
+  /** At least one; orders go to the first unless they name another. */
+  merchants: readonly [Merchant, ...Merchant[]]
   cloudPay: {
     /** Ends with a slash. */
     baseUrl: string
@@ -19,8 +23,19 @@ export type Config = {
     /** PEM file that replaces the built-in roots for Cloud Pay alone. */
     caFile: string | undefined
     spbillCreateIp: string
+    /** `caller_notify_url` of every order, when the console's address is not the one to call. */
+    callerNotifyUrl: string | undefined
+    /** Orders and refunds the timer asks about, per sub-merchant. */
+    perMinute: number
   }
   orderLifeS: number
+  /** Seconds after create before which nothing is asked to be closed. */
+  closeNotBeforeS: number
+  latePayment: LatePayment
+  /** What refunds may add up to, per sub-merchant. */
+  refundCeilings: { hourFen: number; dayFen: number }
+  /** Where the merchant is told what happened. */
+  webhook: { url: string; secret: Secret; allowPrivate: boolean } | undefined
   database: { dialect: Dialect; url: Secret }
   /** `open`: anybody may call, for one machine only. `injected`: the bundle brings its own `authorize`. */
   callers: 'open' | 'injected'
@@ -81,21 +96,24 @@ export function readConfig(env: Env, injectedAuthorize = false): Config {
     return number
   }
 
-  const id = /^[0-9A-Za-z]{1,32}$/
   const merchant: Merchant = {
-    out_mch_id: text('CLOUD_PAY_OUT_MCH_ID', id, '1 to 32 letters and digits'),
-    out_sub_mch_id: text('CLOUD_PAY_OUT_SUB_MCH_ID', id, '1 to 32 letters and digits'),
-    out_shop_id: text('CLOUD_PAY_OUT_SHOP_ID', id, '1 to 32 letters and digits'),
-    order_prefix: text('CLOUD_PAY_ORDER_PREFIX', /^[0-9A-Za-z]+$/, 'letters and digits'),
+    out_mch_id: text('CLOUD_PAY_OUT_MCH_ID', ID, '1 to 32 letters and digits'),
+    out_sub_mch_id: text('CLOUD_PAY_OUT_SUB_MCH_ID', ID, '1 to 32 letters and digits'),
+    out_shop_id: text('CLOUD_PAY_OUT_SHOP_ID', ID, '1 to 32 letters and digits'),
+    order_prefix: text('CLOUD_PAY_ORDER_PREFIX', PREFIX, 'letters and digits'),
     // The key is literal text: a stray blank or line break from copying would sign differently.
-    authen_key: new Secret(text('CLOUD_PAY_AUTHEN_KEY', /^[!-~]{6,128}$/, 'visible ASCII without blanks')),
+    authen_key: new Secret(text('CLOUD_PAY_AUTHEN_KEY', KEY, 'visible ASCII without blanks')),
   }
-  if (merchant.order_prefix.length > ORDER_NUMBER_MAX - ORDER_NUMBER_OWN_MIN) {
+  if (merchant.order_prefix.length > PREFIX_MAX) {
     fault(
       'CLOUD_PAY_ORDER_PREFIX',
       `leaves fewer than ${ORDER_NUMBER_OWN_MIN} of ${ORDER_NUMBER_MAX} characters`,
     )
   }
+  const merchants: Config['merchants'] = [
+    merchant,
+    ...readOtherMerchants(env['CLOUD_PAY_OTHER_MERCHANTS'], merchant, fault),
+  ]
 
   const onScf = Boolean(env['TENCENTCLOUD_RUNENV'])
   const base = readBaseUrl(env['CLOUD_PAY_BASE_URL'] || 'https://pay.qcloud.com/cpay/', fault)
@@ -104,7 +122,8 @@ export function readConfig(env: Env, injectedAuthorize = false): Config {
   const spbillCreateIp = env['CLOUD_PAY_SPBILL_CREATE_IP'] || '127.0.0.1'
   if (!IPV4.test(spbillCreateIp)) fault('CLOUD_PAY_SPBILL_CREATE_IP', 'must be an IPv4 address')
 
-  if (merchant.authen_key.reveal() === SANDBOX_MERCHANT.authen_key && !base.loopback) {
+  const published = merchants.some((one) => one.authen_key.reveal() === SANDBOX_MERCHANT.authen_key)
+  if (published && !base.loopback) {
     fault(
       'CLOUD_PAY_AUTHEN_KEY',
       'is the key the sandbox publishes; it works with a loopback CLOUD_PAY_BASE_URL only',
@@ -125,14 +144,26 @@ export function readConfig(env: Env, injectedAuthorize = false): Config {
     fault('CALLERS', 'is missing: who may call is not configured')
   }
 
+  const latePayment = env['LATE_PAYMENT'] || 'refund'
+  if (latePayment !== 'refund' && latePayment !== 'honour') fault('LATE_PAYMENT', 'must be refund or honour')
+
   const config: Config = {
-    merchant,
+    merchants,
     cloudPay: {
       baseUrl: base.url,
       timeoutMs: whole('CLOUD_PAY_TIMEOUT_MS', 6000, 500, 30_000),
       caFile: env['CLOUD_PAY_CA_FILE'] || undefined,
       spbillCreateIp,
+      callerNotifyUrl: readNotifyUrl(env['CALLER_NOTIFY_URL'], base.loopback, fault),
+      perMinute: whole('CLOUD_PAY_PER_MINUTE', 600, 1, 100_000),
     },
+    closeNotBeforeS: whole('CLOSE_NOT_BEFORE', 300, 0, ORDER_LIFE_MAX_S),
+    latePayment: latePayment === 'honour' ? 'honour' : 'refund',
+    refundCeilings: {
+      hourFen: whole('REFUND_HOUR_MAX_FEN', 2_000_000, 0, 999_999_999),
+      dayFen: whole('REFUND_DAY_MAX_FEN', 10_000_000, 0, 999_999_999),
+    },
+    webhook: readWebhook(env, fault),
     orderLifeS: whole('ORDER_LIFE_SECONDS', 900, ORDER_LIFE_MIN_S, ORDER_LIFE_MAX_S),
     database,
     callers: injectedAuthorize ? 'injected' : 'open',
@@ -152,6 +183,86 @@ export function readDatabase(env: Env): Config['database'] {
 }
 
 type FaultSink = (name: string, why: string) => unknown
+
+const ID = /^[0-9A-Za-z]{1,32}$/
+const PREFIX = /^[0-9A-Za-z]+$/
+const KEY = /^[!-~]{6,128}$/
+const PREFIX_MAX = ORDER_NUMBER_MAX - ORDER_NUMBER_OWN_MIN
+
+/**
+ * Further sub-merchants, a JSON list of the five facts of each. One prefix may not begin another: an order number has
+ * to tell whose it is.
+ */
+function readOtherMerchants(value: string | undefined, first: Merchant, fault: FaultSink): Merchant[] {
+  const name = 'CLOUD_PAY_OTHER_MERCHANTS'
+  if (!value) return []
+  let given: unknown
+  try {
+    given = JSON.parse(value)
+  } catch {
+    given = undefined
+  }
+  if (!Array.isArray(given)) {
+    fault(name, 'must be a JSON list')
+    return []
+  }
+  const known = [first]
+  for (const [at, one] of (given as unknown[]).entries()) {
+    const member = (key: string, pattern: RegExp): string => {
+      const text = typeof one === 'object' && one !== null ? (one as Record<string, unknown>)[key] : undefined
+      if (typeof text === 'string' && pattern.test(text)) return text
+      fault(name, `has no usable ${key} in entry ${at + 1}`)
+      return ''
+    }
+    const merchant: Merchant = {
+      out_mch_id: member('out_mch_id', ID),
+      out_sub_mch_id: member('out_sub_mch_id', ID),
+      out_shop_id: member('out_shop_id', ID),
+      order_prefix: member('order_prefix', PREFIX),
+      authen_key: new Secret(member('authen_key', KEY)),
+    }
+    if (merchant.order_prefix.length > PREFIX_MAX)
+      fault(name, `has too long an order_prefix in entry ${at + 1}`)
+    for (const other of known) {
+      const [a, b] = [merchant.order_prefix, other.order_prefix]
+      // What is empty here has been told of above.
+      if (a && b && (a.startsWith(b) || b.startsWith(a)))
+        fault(name, `has an order_prefix that begins another, in entry ${at + 1}`)
+      if (merchant.out_sub_mch_id && merchant.out_sub_mch_id === other.out_sub_mch_id)
+        fault(name, `repeats an out_sub_mch_id in entry ${at + 1}`)
+    }
+    known.push(merchant)
+  }
+  return known.slice(1)
+}
+
+function readNotifyUrl(value: string | undefined, loopback: boolean, fault: FaultSink): string | undefined {
+  if (!value) return undefined
+  const url = parseUrl(value)
+  const secure = url?.protocol === 'https:' || (url?.protocol === 'http:' && loopback)
+  if (!url || !secure || url.username || url.password) fault('CALLER_NOTIFY_URL', 'must be an https:// URL')
+  return value
+}
+
+/** Standard Webhooks: the secret is `whsec_` and base64 of 24 to 64 bytes. */
+function readWebhook(env: Env, fault: FaultSink): Config['webhook'] {
+  const value = env['MERCHANT_WEBHOOK_URL']
+  if (!value) return undefined
+  const url = parseUrl(value)
+  const allowPrivate = env['MERCHANT_WEBHOOK_ALLOW_PRIVATE'] === 'yes'
+  const secure = url?.protocol === 'https:' || (url?.protocol === 'http:' && allowPrivate)
+  if (!url || !secure || url.username || url.password || url.hostname.endsWith('.')) {
+    fault('MERCHANT_WEBHOOK_URL', 'must be an https:// URL without user or password')
+  }
+  const secret = env['MERCHANT_WEBHOOK_SECRET'] ?? ''
+  const text = secret.replace(/^whsec_/, '')
+  const bytes = Buffer.from(text, 'base64').length
+  const isBase64 = /^whsec_[0-9A-Za-z+/]+={0,2}$/.test(secret) && text.length % 4 === 0
+  if (!isBase64 || bytes < 24 || bytes > 64) {
+    fault('MERCHANT_WEBHOOK_SECRET', 'must be whsec_ followed by base64 of 24 to 64 bytes')
+  }
+  return { url: value, secret: new Secret(secret), allowPrivate }
+}
 
 function readBaseUrl(value: string, fault: FaultSink): { url: string; loopback: boolean } {
   const name = 'CLOUD_PAY_BASE_URL'

@@ -20,6 +20,11 @@ export const FAULTS = {
     zh: '请提供 out_trade_no 或 Idempotency-Key 请求头,以免重复下单。',
     en: 'Send out_trade_no or an Idempotency-Key header, so that a retry cannot order twice.',
   },
+  refund_number_required: {
+    status: 400,
+    zh: '请提供 out_refund_no 或 Idempotency-Key 请求头,以免重复退款。',
+    en: 'Send out_refund_no or an Idempotency-Key header, so that a retry cannot refund twice.',
+  },
   idempotency_key_invalid: {
     status: 400,
     zh: 'Idempotency-Key 须为 1 至 255 个可见 ASCII 字符。',
@@ -28,12 +33,43 @@ export const FAULTS = {
   caller_unknown: { status: 401, zh: '无法识别调用方。', en: 'The caller is not known.' },
   caller_not_allowed: { status: 403, zh: '调用方无权执行此操作。', en: 'The caller may not do this.' },
   path_not_found: { status: 404, zh: '没有这个地址。', en: 'There is nothing at this path.' },
+  notification_refused: { status: 401, zh: '通知未通过校验。', en: 'The notification is not accepted.' },
   order_not_found: { status: 404, zh: '没有这个订单。', en: 'There is no such order.' },
   number_taken: { status: 409, zh: '订单号已被使用。', en: 'The order number is taken.' },
   order_in_progress: {
     status: 409,
     zh: '另一个请求正在处理这个订单,请按 Retry-After 稍后重试。',
     en: 'Another request is working on this order; retry after the seconds in Retry-After.',
+  },
+  purchase_open: {
+    status: 409,
+    zh: '这笔业务订单已有一个未完成的支付单,须等它关闭或支付。',
+    en: 'This purchase has an open order, which must be closed or paid first.',
+  },
+  purchase_paid: {
+    status: 409,
+    zh: '这笔业务订单已经支付。',
+    en: 'This purchase is paid already.',
+  },
+  order_not_closable: {
+    status: 409,
+    zh: '订单当前状态不能关闭(例如已支付)。',
+    en: 'The order cannot be closed in its state; it may be paid.',
+  },
+  order_not_refundable: {
+    status: 409,
+    zh: '订单当前状态不能退款。',
+    en: 'The order cannot be refunded in its state.',
+  },
+  refund_exceeds: {
+    status: 409,
+    zh: '退款金额超过可退余额。',
+    en: 'The refund is more than what is left to refund.',
+  },
+  refund_unresolved: {
+    status: 409,
+    zh: '该订单有一笔结果未知的退款,请用原退款单号重试,不要换号。',
+    en: 'A refund of this order has an unknown outcome; retry it under its own number, do not take a new one.',
   },
   body_too_large: { status: 413, zh: '请求体超过 64 KB。', en: 'The request body is larger than 64 KB.' },
   content_differs: {
@@ -46,6 +82,11 @@ export const FAULTS = {
     zh: 'Idempotency-Key 与 out_trade_no 指向不同的订单。',
     en: 'The Idempotency-Key and out_trade_no name different orders.',
   },
+  refund_ceiling: {
+    status: 429,
+    zh: '已达到每小时或每日退款上限。',
+    en: 'The refund limit of this hour or day is reached.',
+  },
   internal: { status: 500, zh: '服务内部错误。', en: 'Something is wrong on our side.' },
   cloud_pay_refused: {
     status: 502,
@@ -56,6 +97,11 @@ export const FAULTS = {
     status: 502,
     zh: '云支付不接受我们的请求(状态 101,常见原因是密钥或参数配置有误),订单保持未完成。',
     en: 'Cloud Pay did not accept our request (status 101, often a wrong key or setting); the order stays open.',
+  },
+  refund_refused: {
+    status: 502,
+    zh: '云支付明确拒绝了这笔退款,没有退款发生。',
+    en: 'Cloud Pay verifiably refused the refund; nothing went back.',
   },
   configuration: { status: 503, zh: '服务配置不完整。', en: 'The service is not configured completely.' },
   database_unavailable: {

@@ -45,7 +45,7 @@ export function createCloudPay(post: Post, baseUrl: string): CloudPay {
       try {
         answer = await post(baseUrl + iface.suffix, body, {
           timeoutMs,
-          answerMaxBytes: ANSWER_MAX_BYTES,
+          answerMaxBytes: (iface as Interface).answerMaxBytes ?? ANSWER_MAX_BYTES,
           ...(beforeSend ? { beforeSend } : {}),
         })
       } catch (error) {

@@ -25,8 +25,12 @@ export const STATUS = {
   failed: 104,
 } as const
 
-/** Debug values of which only these mean anything. 400 is evidence from SDK code, not from the documents. */
-export const INTERNAL_STATUS = { orderNotFound: 400, numberReusedWithOtherContent: 407 } as const
+/** Debug values of which only these mean anything. 400 and 426 are evidence from SDK code, not from the documents. */
+export const INTERNAL_STATUS = {
+  orderNotFound: 400,
+  numberReusedWithOtherContent: 407,
+  noRefunds: 426,
+} as const
 
 /** 2–3 success, 4 was paid and went into refund, 1/6/9/12 undecided, the rest ended unpaid (13, 14: deposits). */
 export const WXPAY_ORDER_STATE = {
@@ -54,4 +58,23 @@ export const ALIPAY_ORDER_STATE = {
   closedOrRefunded: 5,
   finished: 6,
   notExisting: 7,
+} as const
+
+/** WeChat's refund states. 5 (CHANGE): the money came back to the merchant and must be paid out by hand. */
+export const WXPAY_REFUND_STATE = {
+  initial: 1,
+  succeeded: 2,
+  failed: 3,
+  processing: 4,
+  change: 5,
+  void: 6,
+} as const
+
+/** Alipay's `refund_status`. 5 is "not existing", not WeChat's CHANGE. */
+export const ALIPAY_REFUND_STATE = {
+  initial: 1,
+  succeeded: 2,
+  failed: 3,
+  processing: 4,
+  notExisting: 5,
 } as const

@@ -3,7 +3,7 @@ import { Fault } from '../base/errors'
 import { describeError, type Log } from '../base/log'
 import type { Deadline } from '../base/time'
 import { problem, type HttpAnswer } from './answer'
-import { isHttpEvent, readEvent, type HttpRequest } from './event'
+import { isHttpEvent, readBody, readHead, type HttpRequest } from './event'
 
 /** What the platform passes beside the event. Never logged: its `environment` holds every variable. */
 export type ScfContext = {
@@ -20,6 +20,10 @@ export type Route<App> = {
   /** `/orders/{out_trade_no}`: a name in braces is one segment. */
   path: string
   handle: (app: App, visit: Visit) => Promise<HttpAnswer>
+  /** How a refusal is put when the caller wants another shape than a problem. */
+  refuse?: (fault: Fault, requestId: string) => HttpAnswer
+  /** The caller waits no longer: by then the answer is the refusal of `no_time_left`. */
+  withinMs?: number
 }
 
 type Opened = { log: Log }
@@ -43,8 +47,7 @@ export function door<App extends Opened>(
     context.callbackWaitsForEmptyEventLoop = false
     const requestId = context.request_id ?? ''
     const startMs = performance.now()
-    const limitMs = context.getRemainingTimeInMillis?.() ?? context.time_limit_in_ms ?? DEFAULT_TIME_MS
-    const deadline: Deadline = { remainingMs: () => limitMs - (performance.now() - startMs) }
+    const deadline = deadlineOf(context)
     // Every line written on the way carries the request's id.
     const bound =
       (log: Log): Log =>
@@ -52,36 +55,65 @@ export function door<App extends Opened>(
         log({ ...line, request_id: requestId })
     let log = bound(bootLog)
     let answer: HttpAnswer
-    let seen: { method: string; route: string } = { method: '', route: '' }
+    let route: Route<App> | undefined
     let fault: Fault | undefined
     try {
-      const app = await (opening ??= open())
-      log = bound(app.log)
+      // Before anything can fail: who calls decides how a failure is put.
       if (!isHttpEvent(event)) throw new Fault('path_not_found')
-      const request = readEvent(event)
-      const found = match(routes, request)
-      seen = { method: request.method, route: found.route.path }
-      answer = await found.route.handle(
-        { ...app, log },
-        {
-          request: { ...request, params: found.params },
-          requestId,
-          deadline,
-        },
-      )
+      const head = readHead(event)
+      const found = match(routes, head)
+      route = found.route
+      const { handle, withinMs } = route
+      const own = shorter(deadline, withinMs)
+      const work = async () => {
+        const app = await (opening ??= open())
+        log = bound(app.log)
+        const request = { ...head, params: found.params, body: readBody(event) }
+        return handle({ ...app, log }, { request, requestId, deadline: own })
+      }
+      answer = withinMs === undefined ? await work() : await inTime(work(), withinMs)
     } catch (error) {
       fault = toFault(error)
-      answer = problem(fault, requestId)
+      answer = (route?.refuse ?? problem)(fault, requestId)
     }
+    const seen = { method: route?.method ?? '', route: route?.path ?? '' }
     const ms = Math.round(performance.now() - startMs)
     const status = answer.statusCode
-    const line = { event: 'http', ...seen, status, ms }
+    const line = { event: 'http', count: `http.${fault?.code ?? 'ok'}`, ...seen, status, ms }
     if (!fault) log(line)
     else {
       const cause = fault.cause === undefined ? {} : { cause: describeError(fault.cause) }
       log({ ...line, level: status >= 500 ? 'error' : 'info', code: fault.code, ...cause })
     }
     return answer
+  }
+}
+
+/** What the platform says is left, asked anew each time; without its word, its limit and our own watch. */
+export function deadlineOf(context: ScfContext): Deadline {
+  if (context.getRemainingTimeInMillis) return { remainingMs: () => context.getRemainingTimeInMillis!() }
+  const { time_limit_in_ms: limitMs = DEFAULT_TIME_MS } = context
+  const startMs = performance.now()
+  return { remainingMs: () => limitMs - (performance.now() - startMs) }
+}
+
+function shorter(deadline: Deadline, withinMs: number | undefined): Deadline {
+  if (withinMs === undefined) return deadline
+  const spareMs = Math.max(0, deadline.remainingMs() - withinMs)
+  return { remainingMs: () => deadline.remainingMs() - spareMs }
+}
+
+/** What is still going on then goes on; it is only not waited for. */
+async function inTime<T>(work: Promise<T>, ms: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const over = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Fault('no_time_left')), ms)
+  })
+  work.catch(() => undefined)
+  try {
+    return await Promise.race([work, over])
+  } finally {
+    clearTimeout(timer)
   }
 }
 
@@ -92,7 +124,7 @@ function toFault(error: unknown): Fault {
 }
 
 /** A function answers for its own paths only. Parameters come from the path: the Function URL gives no others. */
-function match<App>(routes: readonly Route<App>[], request: HttpRequest) {
+function match<App>(routes: readonly Route<App>[], request: Pick<HttpRequest, 'method' | 'path'>) {
   const segments = request.path.split('/')
   for (const route of routes) {
     const pattern = route.path.split('/')

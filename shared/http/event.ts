@@ -25,15 +25,13 @@ type Loose = Record<string, unknown>
 export const isHttpEvent = (event: unknown): event is Loose =>
   typeof event === 'object' && event !== null && typeof (event as Loose)['httpMethod'] === 'string'
 
-/** Throws the Faults `body_too_large`, `body_not_base64` and `body_not_utf8`. */
-export function readEvent(event: Loose): HttpRequest {
+/** Everything but the body: enough to know whose request it is. */
+export function readHead(event: Loose): Omit<HttpRequest, 'params' | 'body'> {
   return {
     method: String(event['httpMethod']).toUpperCase(),
     path: typeof event['path'] === 'string' ? event['path'] : '/',
-    params: {},
     query: texts(event['queryString'] ?? event['queryStringParameters']),
     headers: readHeaders(event['headers']),
-    body: readBody(event),
   }
 }
 
@@ -63,7 +61,8 @@ function texts(given: unknown): Record<string, string> {
 
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
 
-function readBody(event: Loose): Buffer {
+/** Throws the Faults `body_too_large`, `body_not_base64` and `body_not_utf8`. */
+export function readBody(event: Loose): Buffer {
   const { body } = event
   if (body === undefined || body === null || body === '') return Buffer.alloc(0)
   if (typeof body !== 'string') throw new Fault('body_not_json')

@@ -25,12 +25,15 @@ export type PostAnswer = { status: number; body: Buffer }
 /** Why there is no answer. None of these says whether the other side acted: that is unknown. */
 export class NetFault extends Error {
   override readonly name = 'NetFault'
+  /** The answer had begun: its status is known, its body is not. */
+  readonly status: number | undefined
 
   constructor(
     readonly code: 'timeout' | 'connect_timeout' | 'connection' | 'answer_too_large' | 'answer_cut_off',
-    options?: { cause: unknown },
+    options: { cause?: unknown; status?: number | undefined } = {},
   ) {
-    super(code, options)
+    super(code, options.cause === undefined ? undefined : { cause: options.cause })
+    this.status = options.status
   }
 }
 
@@ -44,12 +47,7 @@ export type PostSettings = {
 }
 
 export function createPost(settings: PostSettings = {}): Post {
-  const clients = new Map<string, Promise<Client>>()
-  const clientFor = (protocol: string): Promise<Client> => {
-    let client = clients.get(protocol)
-    if (!client) clients.set(protocol, (client = openClient(protocol, settings.ca)))
-    return client
-  }
+  const clientFor = openClients(settings.ca)
   if (settings.prepareFor !== undefined) {
     const { protocol } = new URL(settings.prepareFor)
     // After what is on its way has left: this holds the thread.
@@ -98,6 +96,16 @@ export function createPost(settings: PostSettings = {}): Post {
 
 type Client = Pick<typeof Https, 'Agent' | 'request'> & { agent: Agent; trust: AgentOptions }
 
+/** One client per protocol, opened when it is first asked for. */
+export function openClients(ca: string | undefined): (protocol: string) => Promise<Client> {
+  const clients = new Map<string, Promise<Client>>()
+  return (protocol) => {
+    let client = clients.get(protocol)
+    if (!client) clients.set(protocol, (client = openClient(protocol, ca)))
+    return client
+  }
+}
+
 /** Imported when first needed: a function that asks nothing upstream does not load the TLS stack. */
 async function openClient(protocol: string, ca: string | undefined): Promise<Client> {
   if (protocol !== 'https:') {
@@ -119,21 +127,21 @@ const KEEP = { keepAlive: true, maxFreeSockets: 2 }
 /** A kept-alive socket turned out to be closed, and not one byte of an answer had come. */
 class StaleSocket extends Error {}
 
-function exchange(
+export function exchange(
   outgoing: ClientRequest,
   body: Buffer,
   timeoutMs: number,
   answerMaxBytes: number,
 ): Promise<PostAnswer> {
   return new Promise((resolve, reject) => {
-    let answering = false
+    let status: number | undefined
     const fail = (error: Error) => {
       clearTimeout(total)
       clearTimeout(connecting)
       outgoing.destroy()
       reject(error)
     }
-    const total = setTimeout(() => fail(new NetFault('timeout')), timeoutMs)
+    const total = setTimeout(() => fail(new NetFault('timeout', { status })), timeoutMs)
     const connecting = setTimeout(
       () => fail(new NetFault('connect_timeout')),
       Math.min(CONNECT_TIMEOUT_MS, timeoutMs),
@@ -148,26 +156,26 @@ function exchange(
     outgoing.on('error', (error: NodeJS.ErrnoException) => {
       const dead = error.code === 'ECONNRESET' || error.code === 'EPIPE'
       fail(
-        outgoing.reusedSocket && dead && !answering
+        outgoing.reusedSocket && dead && status === undefined
           ? new StaleSocket('stale', { cause: error })
-          : new NetFault('connection', { cause: error }),
+          : new NetFault('connection', { cause: error, status }),
       )
     })
     outgoing.on('response', (incoming: IncomingMessage) => {
-      answering = true
+      const began = (status = incoming.statusCode ?? 0)
       const chunks: Buffer[] = []
       let bytes = 0
       incoming.on('data', (chunk: Buffer) => {
         bytes += chunk.length
-        if (bytes > answerMaxBytes) fail(new NetFault('answer_too_large'))
+        if (bytes > answerMaxBytes) fail(new NetFault('answer_too_large', { status }))
         else chunks.push(chunk)
       })
-      incoming.on('error', (error) => fail(new NetFault('answer_cut_off', { cause: error })))
+      incoming.on('error', (error) => fail(new NetFault('answer_cut_off', { cause: error, status })))
       incoming.on('end', () => {
-        if (!incoming.complete) return fail(new NetFault('answer_cut_off'))
+        if (!incoming.complete) return fail(new NetFault('answer_cut_off', { status }))
         clearTimeout(total)
         clearTimeout(connecting)
-        resolve({ status: incoming.statusCode ?? 0, body: Buffer.concat(chunks) })
+        resolve({ status: began, body: Buffer.concat(chunks) })
       })
     })
     outgoing.end(body)

@@ -15,6 +15,10 @@ export type Order = {
   fee_type: string
   payer_field: string
   payer_id: string
+  /** The merchant's own purchase, when it named one. */
+  merchant_order_id: string | null
+  /** The same, while this order may be the one that is paid for it: unique, so a purchase has one such order. */
+  purchase_slot: string | null
 
   caller: string
   idempotency_key: string | null
@@ -40,6 +44,16 @@ export type Order = {
   lease_until_ms: number
   /** When query_order was last asked. */
   looked_at_ms: number
+  /** When the timer should look after it; null when there is nothing left to do. */
+  next_due_at_ms: number | null
+  /** Looks of the timer that were answered, since the state last changed. */
+  looks: number
+  /** Looks of the timer in a row that brought nothing. */
+  fruitless: number
+  /** Signed not-founds that were late enough to count. */
+  not_founds: number
+  /** When the first verified notification came. A hint, never proof. */
+  notified_at_ms: number | null
 
   /** `jsapi_args` of the first verified yes, as JSON text. */
   jsapi_args: string | null
@@ -48,10 +62,26 @@ export type Order = {
   cash_fee: number | null
   settlement_total_fee: number | null
   wallet_state: number | null
+  /** Fen promised to refunds that have not finally failed; includes what is refunded. Never above total_fee. */
+  reserved_fen: number
+  /** Fen that verifiably went back. */
+  refunded_fen: number
+  /** What is to become of money that came late, as decided when it came. */
+  late_policy: LatePolicy | null
 }
 
-/** `create_answered_102`: the number may belong to an order that is not ours, so its payments are not believed. */
-export const ORDER_FLAGS = ['create_answered_102'] as const
+/** Money for a closed or failed order: sent back by the timer, or kept as if it had come in time. */
+export const LATE_POLICIES = ['refund', 'honour'] as const
+export type LatePolicy = (typeof LATE_POLICIES)[number]
+
+export const ORDER_FLAGS = [
+  // The number may belong to an order that is not ours, so its payments are not believed.
+  'create_answered_102',
+  // A signed "paid" names another amount: nothing is closed or refunded by itself.
+  'amount_differs',
+  // Looked at in vain too often: from now on once a day.
+  'unresolved',
+] as const
 export type OrderFlag = (typeof ORDER_FLAGS)[number]
 
 /** What happened to an order, one row each, in the order of `seq` (the version the move made). */
@@ -64,7 +94,7 @@ export type OrderEvent = {
   detail: EventDetail
 }
 
-export const EVENT_KINDS = ['created', 'moved', 'asked', 'anomaly'] as const
+export const EVENT_KINDS = ['created', 'moved', 'asked', 'refund', 'anomaly'] as const
 export type EventKind = (typeof EVENT_KINDS)[number]
 
 /** Small and free of personal data: it is shown to the order's owner. */

@@ -4,10 +4,12 @@
  *
  *   created ──▶ pending ──▶ paid ───────────────▶ refunded
  *      │  │        │  ▲        ▲                      ▲
- *      │  └────────┼──┼────────┘                      │
- *      │           ▼  │                               │
- *      │        closing ──▶ closed ──▶ paid_after_close
- *      └──▶ failed ─────────────────────▲
+ *      │  ├────────┼──┼────────┤                      │
+ *      │  │        ▼  │        │                      │
+ *      │  └────▶ closing ──────┘                      │
+ *      │           │                                  │
+ *      │           └──▶ closed ──▶ paid_after_close ──┘
+ *      └──▶ failed ────────────────────▲
  */
 export const ORDER_STATES = [
   'created', // the row is written; asked or not, an unknown answer included
@@ -20,6 +22,42 @@ export const ORDER_STATES = [
   'refunded', // refunded in full
 ] as const
 export type OrderState = (typeof ORDER_STATES)[number]
+
+/** Every move there is; what is not here does not happen, whoever asks. `store/orders.ts` looks here as well. */
+export const LEGAL_MOVES: Record<OrderState, readonly OrderState[]> = {
+  // Straight to paid or closed when the answer to create was lost. To failed also by signed not-founds, long after
+  // the expiry.
+  created: ['pending', 'paid', 'closing', 'closed', 'failed'],
+  // Straight to closed when the wallet says so, or knows nothing of it long after the expiry.
+  pending: ['paid', 'closing', 'closed'],
+  // Back to pending when the close was refused and the payer can still pay; to paid when the payment won the race.
+  closing: ['pending', 'paid', 'closed'],
+  closed: ['paid_after_close'],
+  failed: ['paid_after_close'],
+  paid: ['refunded'],
+  paid_after_close: ['refunded'],
+  refunded: [],
+}
+
+/** Our own mistake, never the database's or a caller's. */
+export class IllegalMove extends Error {
+  override readonly name = 'IllegalMove'
+
+  constructor(from: OrderState, to: OrderState) {
+    super(`no order moves from ${from} to ${to}`)
+  }
+}
+
+export const isLegalMove = (from: OrderState, to: OrderState): boolean =>
+  from === to || LEGAL_MOVES[from].includes(to)
+
+/** Unpaid, and it may still be paid or closed. */
+export const isOpen = (state: OrderState): boolean =>
+  state === 'created' || state === 'pending' || state === 'closing'
+
+/** Paid by our own signed query, whatever became of the money afterwards. */
+export const hasMoney = (state: OrderState): boolean =>
+  state === 'paid' || state === 'paid_after_close' || state === 'refunded'
 
 /** What a wallet's `current_trade_state` says about the money, whatever the platform. */
 export const MEANINGS = [

@@ -1,5 +1,6 @@
 import { rfc3339 } from '../base/time'
 import type { Order, OrderEvent } from './order'
+import type { Refund } from './refund'
 
 /** A moment both ways: for programs and for people. */
 export type Moment = { epoch: number; rfc3339: string }
@@ -10,8 +11,10 @@ const momentOrNull = (epochS: number | null): Moment | null => (epochS === null 
 export function viewOrder(order: Order) {
   return {
     out_trade_no: order.out_trade_no,
+    out_sub_mch_id: order.out_sub_mch_id,
+    ...(order.merchant_order_id === null ? {} : { merchant_order_id: order.merchant_order_id }),
     state: order.state,
-    /** Not null: no automatic move touches this order, a person is looking. */
+    /** Not null: a person should look; see ORDER_FLAGS for why. */
     flag: order.flag,
     /** Integer fen. */
     total_fee: order.total_fee,
@@ -24,6 +27,25 @@ export function viewOrder(order: Order) {
     transaction_id: order.transaction_id,
     cash_fee: order.cash_fee,
     settlement_total_fee: order.settlement_total_fee,
+    /** Fen that verifiably went back. */
+    refunded_fee: order.refunded_fen,
+    /** Fen on their way back. */
+    refunding_fee: order.reserved_fen - order.refunded_fen,
+  }
+}
+
+/** A refund as the order's owner sees it. `accepted` is not done: that is `succeeded`. */
+export function viewRefund(refund: Refund) {
+  return {
+    out_refund_no: refund.out_refund_no,
+    state: refund.state,
+    /** Integer fen. */
+    refund_fee: refund.refund_fee,
+    /** `request`: asked for here; `automatic`: money that came late; `console`: made elsewhere, found upstream. */
+    origin: refund.origin,
+    reason: refund.reason,
+    created_at: moment(refund.created_at),
+    refund_id: refund.refund_id,
   }
 }
 

@@ -1,15 +1,17 @@
-import type { Merchant } from '../base/config'
+import type { LatePayment, Merchant } from '../base/config'
+import { Fault } from '../base/errors'
 import type { Log } from '../base/log'
 import type { Random } from '../base/random'
 import type { Clock, Deadline } from '../base/time'
 import type { CloudPay } from '../cloudpay/client'
-import type { AuthenKey } from '../cloudpay/signing'
+import { TERMINAL_TYPE } from '../cloudpay/enums'
+import { authenKey, type AuthenKey } from '../cloudpay/signing'
+import type { Order } from '../order/order'
 import type { Store } from '../store/open'
 
 /** What a verb needs of the world. The whole App satisfies it; a test hands over what it likes. */
 export type Payments = {
-  merchant: Merchant
-  authenKey: AuthenKey
+  merchants: Merchants
   store: Store
   cloudPay: CloudPay
   clock: Clock
@@ -19,7 +21,42 @@ export type Payments = {
     orderLifeS: number
     spbillCreateIp: string
     cloudPayTimeoutMs: number
+    callerNotifyUrl: string | undefined
+    closeNotBeforeS: number
+    latePayment: LatePayment
+    refundCeilings: { hourFen: number; dayFen: number }
+    perMinute: number
   }
+}
+
+export type KnownMerchant = Merchant & { key: AuthenKey }
+
+/** Every sub-merchant this deployment serves, in memory: who is not here is refused without asking the database. */
+export type Merchants = {
+  /** Whose an order is when it names nobody. */
+  first: KnownMerchant
+  all: readonly KnownMerchant[]
+  find(out_sub_mch_id: string): KnownMerchant | undefined
+  /** By the prefix: the configuration sees to it that no prefix begins another. */
+  ofNumber(number: string): KnownMerchant | undefined
+}
+
+export function knownMerchants(merchants: readonly [Merchant, ...Merchant[]]): Merchants {
+  const all = merchants.map((merchant) => ({ ...merchant, key: authenKey(merchant.authen_key) }))
+  const byId = new Map(all.map((merchant) => [merchant.out_sub_mch_id, merchant]))
+  return {
+    first: all[0]!,
+    all,
+    find: (out_sub_mch_id) => byId.get(out_sub_mch_id),
+    ofNumber: (number) => all.find(({ order_prefix }) => number.startsWith(order_prefix)),
+  }
+}
+
+/** The key of a row's sub-merchant. One that is not configured any more is a fault of the configuration. */
+export function keyOf({ merchants }: Payments, { out_sub_mch_id }: Pick<Order, 'out_sub_mch_id'>): AuthenKey {
+  const merchant = merchants.find(out_sub_mch_id)
+  if (!merchant) throw new Fault('configuration', { cause: new Error('the sub-merchant is not configured') })
+  return merchant.key
 }
 
 /** After the answer of Cloud Pay there must be time to write it down and to answer. */
@@ -35,3 +72,18 @@ export function callBudgetMs(settings: Payments['settings'], deadline: Deadline)
 
 /** Our name towards Cloud Pay, `sdk_version` S10. */
 export const SDK_VERSION = 'scf-ts0.1'
+
+/** `pay_mch_key` and `order_client` of every request about an order there is. */
+export const aboutOrder = (payments: Payments, order: Order) => ({
+  pay_mch_key: {
+    pay_platform: order.pay_platform as 1 | 2,
+    out_mch_id: order.out_mch_id,
+    out_sub_mch_id: order.out_sub_mch_id,
+    out_shop_id: order.out_shop_id,
+  },
+  order_client: {
+    terminal_type: TERMINAL_TYPE.other,
+    sdk_version: SDK_VERSION,
+    spbill_create_ip: payments.settings.spbillCreateIp,
+  },
+})

@@ -4,19 +4,21 @@ import { deadlineAfter, nowS, type Deadline } from '../base/time'
 import type { Order } from '../order/order'
 import {
   countSend,
+  findOrderOfPurchase,
   findOrdersFor,
   insertOrder,
   moved,
   moveOrder,
   takeLease,
   type Lease,
-  type NewOrder,
   type ReadOrder,
 } from '../store/orders'
-import { callBudgetMs, type Payments } from './context'
+import type { NewOrder } from '../store/tables'
+import { callBudgetMs, keyOf, type Payments } from './context'
+import { makeWay } from './close'
 import { evidenceOfCreate, type Evidence } from './evidence'
 import { draftOrder, payInterface } from './draft'
-import { contentHash, type OrderRequest } from './orderRequest'
+import { contentHash, merchantOf, type OrderRequest } from './orderRequest'
 import { lookUpstream } from './refresh'
 import { readAgain, settle } from './settle'
 
@@ -60,29 +62,38 @@ export async function createOrder(
   const lease = { holder: payments.random(16).toString('hex'), ms: budgetMs + LEASE_GRACE_MS }
   const askBy = deadlineAfter(payments.clock, budgetMs)
 
-  const drafted = draft(() => draftOrder(payments, caller, request, idempotencyKey, lease.holder))
+  const merchant = merchantOf(payments, request)
+  const drafted = draft(() => draftOrder(payments, merchant, caller, request, idempotencyKey, lease.holder))
   const wanted: Wanted = {
-    out_sub_mch_id: payments.merchant.out_sub_mch_id,
+    out_sub_mch_id: merchant.out_sub_mch_id,
     caller: caller.id,
     idempotency_key: idempotencyKey,
     given,
     out_trade_no: given ?? drafted.order?.out_trade_no,
-    content_hash: contentHash(request, caller, payments.merchant),
+    content_hash: contentHash(request, caller, merchant),
   }
 
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     if (drafted.order) {
       const inserted = await insertOrder(payments.store, drafted.order, lease.ms)
       if (inserted === 'done') {
-        // When the lease ends only the database knows; nobody reads it from here.
-        const order: Order = { ...drafted.order, lease_until_ms: 0 }
+        // When the lease ends and when to look only the database knows; nobody reads it from here.
+        const order: Order = { ...drafted.order, lease_until_ms: 0, next_due_at_ms: null }
         return { order: await ask(payments, order, true, askBy, deadline), isNew: true }
       }
     }
     // Taken, lost, or not acceptable as new: what is there decides.
     const found = theOne(await findOrdersFor(payments.store, wanted), wanted)
     if (!found && drafted.refusal) throw drafted.refusal
-    if (!found) continue
+    if (!found) {
+      const purchase = request.merchant_order_id
+      const holder =
+        purchase === undefined
+          ? undefined
+          : await findOrderOfPurchase(payments.store, merchant.out_sub_mch_id, purchase)
+      if (holder) await makeWay(payments, caller, holder, deadline)
+      continue
+    }
     if (found.state !== 'created') return { order: found, isNew: false }
     if (found.lease_holder === lease.holder) {
       // Ours after all: a COMMIT whose answer was lost did take effect.
@@ -172,6 +183,8 @@ async function ask(
     const read =
       error instanceof LeaseLost ? await readAgain(payments, order).catch(() => undefined) : undefined
     if (read) return answerFrom(read, undefined)
+    // Somebody else is asking, or has asked, and what came of it cannot be read just now.
+    if (error instanceof LeaseLost) throw unknownOutcome(order, error)
     // Whatever broke on our side after the text had left: nobody knows how it ended.
     if (sent && !(error instanceof Fault && error.code !== 'database_unavailable')) {
       throw unknownOutcome(order, error)
@@ -182,7 +195,7 @@ async function ask(
   async function askWithRetries(): Promise<Evidence> {
     for (let asks = 1; ; asks++) {
       const answer = await payments.cloudPay.call(payInterface(order.trade_type), order.request_content, {
-        key: payments.authenKey,
+        key: keyOf(payments, order),
         timeoutMs: askBy.remainingMs(),
         beforeSend: async () => {
           if (counted) counted = false

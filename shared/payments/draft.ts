@@ -6,8 +6,8 @@ import { nowS } from '../base/time'
 import { TERMINAL_TYPE, TRADE_TYPE } from '../cloudpay/enums'
 import { miniProgramPay, officialAccountPay, type PayRequest } from '../cloudpay/schema'
 import { makeOrderNumber } from '../order/number'
-import type { NewOrder } from '../store/orders'
-import { SDK_VERSION, type Payments } from './context'
+import type { NewOrder } from '../store/tables'
+import { SDK_VERSION, type KnownMerchant, type Payments } from './context'
 import { contentHash, detailText, flaw, payerOf, type OrderRequest } from './orderRequest'
 
 /** The interface that serves a way of paying. */
@@ -20,12 +20,13 @@ export const payInterface = (tradeType: number): typeof officialAccountPay | typ
  */
 export function draftOrder(
   payments: Payments,
+  merchant: KnownMerchant,
   caller: Caller,
   request: OrderRequest,
   idempotencyKey: string | null,
   leaseHolder: string,
 ): NewOrder {
-  const { merchant, clock, random, settings } = payments
+  const { clock, random, settings } = payments
   const now = nowS(clock)
   const time_expire = request.pay_content.time_expire ?? now + settings.orderLifeS
   if (time_expire < now + ORDER_LIFE_MIN_S || time_expire > now + ORDER_LIFE_MAX_S) {
@@ -59,6 +60,7 @@ export function draftOrder(
       ...(detail !== undefined && { detail }),
       ...(remark !== undefined && { remark }),
       time_expire,
+      ...(settings.callerNotifyUrl !== undefined && { caller_notify_url: settings.callerNotifyUrl }),
       ...(wxpay_pay_content_ext && { wxpay_pay_content_ext }),
     },
     order_client: {
@@ -83,6 +85,8 @@ export function draftOrder(
     total_fee,
     fee_type,
     ...payerOf(request),
+    merchant_order_id: request.merchant_order_id ?? null,
+    purchase_slot: request.merchant_order_id ?? null,
     caller: caller.id,
     idempotency_key: idempotencyKey,
     content_hash: contentHash(request, caller, merchant),
@@ -98,11 +102,18 @@ export function draftOrder(
     lease_token: 1,
     lease_holder: leaseHolder,
     looked_at_ms: 0,
+    looks: 0,
+    fruitless: 0,
+    not_founds: 0,
+    notified_at_ms: null,
     jsapi_args: null,
     transaction_id: null,
     paid_at: null,
     cash_fee: null,
     settlement_total_fee: null,
     wallet_state: null,
+    reserved_fen: 0,
+    refunded_fen: 0,
+    late_policy: null,
   }
 }

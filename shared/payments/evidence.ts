@@ -24,8 +24,10 @@ export type Evidence =
   | { proves: 'wallet'; meaning: Meaning; wallet_state: number; money: Money; notes: Notes }
   /** A signed "no such order". Never final on its own. */
   | { proves: 'not_found' }
-  /** It is signed, and it speaks of something else: an anomaly. */
-  | { proves: 'mismatch'; fields: string[] }
+  /** It is signed, and it speaks of something else: an anomaly. `paid`: it says that this something was paid. */
+  | { proves: 'mismatch'; fields: string[]; paid?: boolean }
+  /** A signed refusal to close, and a signed query after it: the payer can still pay. */
+  | { proves: 'close_refused' }
   /** Nothing. `rejected`: it told us to mend our request (101). */
   | { proves: 'nothing'; why: string; rejected: boolean }
 
@@ -65,10 +67,11 @@ export function evidenceOfQuery(order: Order, answer: Answer<OrderAnswer>): Evid
   if (answer.outcome !== 'yes') return withoutProof(answer)
   const { order_content: content } = answer.member
   const fields = echoFaults(queryOrder.echoes, answer.member, expectedOf(order))
-  if (fields.length > 0) return { proves: 'mismatch', fields }
   const wallet_state = walletStateOf(order, content)
+  const meaning = wallet_state === undefined ? undefined : walletMeaning(order.pay_platform, wallet_state)
+  if (fields.length > 0)
+    return { proves: 'mismatch', fields, paid: meaning !== undefined && saysPaid(meaning) }
   if (wallet_state === undefined) return nothing('wallet_state_missing')
-  const meaning = walletMeaning(order.pay_platform, wallet_state)
   if (meaning === undefined) return nothing(`wallet_state_${wallet_state}`)
   if (meaning === 'not_found') return { proves: 'not_found' }
   // "The server is working on it": what it is becoming is not ours to say, least of all a final no.
@@ -87,6 +90,12 @@ export function evidenceOfQuery(order: Order, answer: Answer<OrderAnswer>): Evid
     notes: notesOn(order, content),
   }
 }
+
+export const saysPaid = (meaning: Meaning): boolean => meaning === 'paid' || meaning === 'paid_then_refund'
+
+/** A fresh, verified "paid" about this very order: what an automatic refund needs before it is sent. */
+export const provesPayment = (evidence: Evidence): boolean =>
+  evidence.proves === 'wallet' && saysPaid(evidence.meaning)
 
 /** From the extension of the order's own platform; the other one proves nothing. */
 const walletStateOf = (order: Order, content: OrderContent): number | undefined =>

@@ -8,7 +8,7 @@ import { exactObject, fieldFaults, integer, S, S1 } from '../base/validate'
 import { PAY_PLATFORM, TERMINAL_TYPE, TRADE_TYPE } from '../cloudpay/enums'
 import { AlipayPayMchKeyExt, Detail, WxpayPayContentExt, WxpayPayMchKeyExt } from '../cloudpay/schema'
 import { orderNumberFault } from '../order/number'
-import { SDK_VERSION, type Payments } from './context'
+import { SDK_VERSION, type KnownMerchant, type Payments } from './context'
 
 /**
  * The body of `POST /orders`, in Cloud Pay's words. Fields the server owns may be repeated by a caller who read
@@ -48,18 +48,19 @@ export const OrderRequest = v.strictObject({
   ),
   /** 3 official account (the default), 9 mini-program. */
   trade_type: v.optional(v.picklist(Object.values(TRADE_TYPE))),
+  /** The merchant's own purchase: one order at a time may be paid for it. Visible ASCII. */
+  merchant_order_id: v.optional(v.pipe(v.string(), v.regex(/^[!-~]{1,64}$/, 'must be visible ASCII'))),
   nonce_str: v.optional(v.unknown()),
 })
 export type OrderRequest = v.InferOutput<typeof OrderRequest>
 
 /** Checks everything about the body that does not depend on the time of day. Throws the Fault `body_invalid`. */
-export function readOrderRequest(
-  body: unknown,
-  { merchant, settings }: Pick<Payments, 'merchant' | 'settings'>,
-) {
+export function readOrderRequest(body: unknown, payments: Pick<Payments, 'merchants' | 'settings'>) {
+  const { settings } = payments
   const read = v.safeParse(OrderRequest, body)
   if (!read.success) throw new Fault('body_invalid', { fields: fieldFaults(read.issues) })
   const request = read.output
+  const merchant = merchantOf(payments, request)
   const fields = [
     ...contradictions(request, {
       'pay_mch_key.out_mch_id': merchant.out_mch_id,
@@ -79,6 +80,12 @@ export function readOrderRequest(
   if (fields.length > 0) throw new Fault('body_invalid', { fields })
   return request
 }
+
+/** The sub-merchant a request names, or the first. One that is not ours is contradicted by the first's facts. */
+export const merchantOf = (
+  { merchants }: Pick<Payments, 'merchants'>,
+  request: OrderRequest,
+): KnownMerchant => merchants.find(request.pay_mch_key.out_sub_mch_id ?? '') ?? merchants.first
 
 export const flaw = (field: string, code: string, message: string): FieldFault => ({ field, code, message })
 
@@ -162,7 +169,7 @@ function detailFaults({ pay_content: { detail } }: OrderRequest): FieldFault[] {
  * Says "the same order": a hash of who, for whom and what, before any default. Left out on purpose: the number
  * (compared on its own), the expiry (a retry may compute it anew), the nonce and the terminal.
  */
-export function contentHash(request: OrderRequest, caller: Caller, merchant: Payments['merchant']): string {
+export function contentHash(request: OrderRequest, caller: Caller, merchant: KnownMerchant): string {
   const { out_trade_no: _number, time_expire: _expiry, ...pay_content } = request.pay_content
   const { out_mch_id, out_sub_mch_id, out_shop_id } = merchant
   return createHash('sha256')
@@ -174,6 +181,7 @@ export function contentHash(request: OrderRequest, caller: Caller, merchant: Pay
         payer: [request.pay_mch_key.wxpay_pay_mch_key_ext, request.pay_mch_key.alipay_pay_mch_key_ext],
         pay_platform: request.pay_mch_key.pay_platform,
         trade_type: request.trade_type,
+        merchant_order_id: request.merchant_order_id,
       }),
     )
     .digest('hex')

@@ -2,12 +2,13 @@ import type { Caller } from '../base/caller'
 import { Fault } from '../base/errors'
 import { makeNonce } from '../base/random'
 import type { Deadline } from '../base/time'
-import { TERMINAL_TYPE } from '../cloudpay/enums'
 import { queryOrder, type QueryRequest } from '../cloudpay/schema'
 import type { Order, OrderEvent } from '../order/order'
+import type { Refund } from '../order/refund'
 import { canStillChange } from '../order/state'
 import { claimLook, findOrder, listEvents } from '../store/orders'
-import { callBudgetMs, SDK_VERSION, type Payments } from './context'
+import { listRefunds } from '../store/refunds'
+import { aboutOrder, callBudgetMs, keyOf, type Payments } from './context'
 import { evidenceOfQuery, type Evidence } from './evidence'
 import { settle } from './settle'
 
@@ -16,14 +17,24 @@ export const LOOK_INTERVAL_MS = 3000
 
 export type OrderStatus = {
   order: Order
+  refunds: Refund[]
   events: OrderEvent[]
   /** Asked for a refresh: whether a verified answer came. `undefined` when none was asked for. */
   refreshed: boolean | undefined
 }
 
+/** The caller's own order, or the Fault `order_not_found`: what is not theirs is not there. */
+export async function findOwnOrder(payments: Payments, caller: Caller, out_trade_no: string) {
+  const merchant = payments.merchants.ofNumber(out_trade_no)
+  const key = merchant && { out_sub_mch_id: merchant.out_sub_mch_id, out_trade_no }
+  const order = key && (await findOrder(payments.store, key))
+  if (order?.caller !== caller.id) throw new Fault('order_not_found')
+  return order
+}
+
 /**
  * Reads an order for its owner. With `refresh`, asks Cloud Pay first if the order can still change and nobody asked
- * in the last seconds. An order that is not the caller's is not there: same Fault, `order_not_found`.
+ * in the last seconds.
  */
 export async function readStatus(
   payments: Payments,
@@ -32,19 +43,26 @@ export async function readStatus(
   refresh: boolean,
   deadline: Deadline,
 ): Promise<OrderStatus> {
-  const key = { out_sub_mch_id: payments.merchant.out_sub_mch_id, out_trade_no }
-  let order: Order | undefined = await findOrder(payments.store, key)
-  if (order?.caller !== caller.id) throw new Fault('order_not_found')
+  let order: Order = await findOwnOrder(payments, caller, out_trade_no)
   let refreshed: boolean | undefined
   if (refresh) {
     refreshed = false
-    if (canStillChange(order.state) && (await claimLook(payments.store, key, LOOK_INTERVAL_MS)) === 'done') {
+    if (
+      canStillChange(order.state) &&
+      (await claimLook(payments.store, order, LOOK_INTERVAL_MS)) === 'done'
+    ) {
       const look = await lookUpstream(payments, order, deadline)
       order = look.order
       refreshed = look.learned
     }
   }
-  return { order, events: await listEvents(payments.store, key), refreshed }
+  const [refunds, events] = [
+    order.reserved_fen > 0 || order.state === 'paid_after_close'
+      ? await listRefunds(payments.store, order)
+      : [],
+    await listEvents(payments.store, order),
+  ]
+  return { order, refunds, events, refreshed }
 }
 
 /** One `query_order`, settled. `learned`: a verified answer about this order came, whatever it said. */
@@ -52,11 +70,12 @@ export async function lookUpstream<O extends Order>(
   payments: Payments,
   order: O,
   deadline: Deadline,
-): Promise<{ order: O; learned: boolean }> {
+): Promise<{ order: O; learned: boolean; evidence: Evidence }> {
   const evidence = await queryEvidence(payments, order, deadline)
   return {
     order: await settle(payments, order, evidence),
     learned: evidence.proves === 'wallet' || evidence.proves === 'not_found',
+    evidence,
   }
 }
 
@@ -64,23 +83,13 @@ async function queryEvidence(payments: Payments, order: Order, deadline: Deadlin
   const timeoutMs = callBudgetMs(payments.settings, deadline)
   if (timeoutMs === undefined) return { proves: 'nothing', why: 'no_time_left', rejected: false }
   const request: QueryRequest = {
-    pay_mch_key: {
-      pay_platform: order.pay_platform as 1 | 2,
-      out_mch_id: order.out_mch_id,
-      out_sub_mch_id: order.out_sub_mch_id,
-      out_shop_id: order.out_shop_id,
-    },
-    order_client: {
-      terminal_type: TERMINAL_TYPE.other,
-      sdk_version: SDK_VERSION,
-      spbill_create_ip: payments.settings.spbillCreateIp,
-    },
+    ...aboutOrder(payments, order),
     out_trade_no: order.out_trade_no,
     trade_type: order.trade_type,
     nonce_str: makeNonce(payments.random),
   }
   const answer = await payments.cloudPay.call(queryOrder, JSON.stringify(request), {
-    key: payments.authenKey,
+    key: keyOf(payments, order),
     timeoutMs,
   })
   const evidence = evidenceOfQuery(order, answer)

@@ -1,6 +1,6 @@
 import { sql, type Kysely, type Migration } from 'kysely'
 import type { Dialect } from '../base/databaseUrl'
-import { LONG_TEXT, TABLE_OPTIONS } from './dialect'
+import { addCheckedColumn, LONG_TEXT, TABLE_OPTIONS } from './dialect'
 
 /**
  * Every change of the schema, in order, as a plain list: nothing is searched for on a disk that a function has not.
@@ -59,6 +59,117 @@ export const migrations = (dialect: Dialect): Record<string, Migration> => ({
           to_state varchar(16) NOT NULL,
           detail ${longText} NOT NULL,
           PRIMARY KEY (out_sub_mch_id, out_trade_no, seq)
+        ) ${options}`.execute(db)
+    },
+  },
+  '0002_true_to_the_end': {
+    async up(db: Kysely<unknown>) {
+      const longText = sql.raw(LONG_TEXT[dialect])
+      const options = sql.raw(TABLE_OPTIONS[dialect])
+      for (const column of [
+        'merchant_order_id varchar(64)',
+        'purchase_slot varchar(64)',
+        'next_due_at_ms bigint',
+        'looks integer NOT NULL DEFAULT 0',
+        'fruitless integer NOT NULL DEFAULT 0',
+        'not_founds integer NOT NULL DEFAULT 0',
+        'notified_at_ms bigint',
+        'refunded_fen integer NOT NULL DEFAULT 0',
+        'late_policy varchar(8)',
+      ]) {
+        await sql`ALTER TABLE orders ADD COLUMN ${sql.raw(column)}`.execute(db)
+      }
+      // The guarded UPDATE is the first lock on money, this the second.
+      for (const statement of addCheckedColumn(
+        dialect,
+        'orders',
+        'reserved_fen integer NOT NULL DEFAULT 0',
+        'orders_reserved_within_total',
+        'reserved_fen >= refunded_fen AND reserved_fen <= total_fee',
+      )) {
+        await sql.raw(statement).execute(db)
+      }
+      await sql`CREATE UNIQUE INDEX orders_purchase ON orders (out_sub_mch_id, purchase_slot)`.execute(db)
+      await sql`CREATE INDEX orders_due ON orders (out_sub_mch_id, next_due_at_ms)`.execute(db)
+      await sql`CREATE INDEX orders_created ON orders (out_sub_mch_id, created_at)`.execute(db)
+      // Orders from before are due at once.
+      await sql`UPDATE orders SET next_due_at_ms = 0 WHERE state IN ('created', 'pending', 'closing')`.execute(
+        db,
+      )
+      await sql`
+        CREATE TABLE refunds (
+          out_sub_mch_id varchar(32) NOT NULL,
+          out_refund_no varchar(64) NOT NULL,
+          out_trade_no varchar(32) NOT NULL,
+          refund_fee integer NOT NULL,
+          origin varchar(16) NOT NULL,
+          reason varchar(64),
+          caller varchar(64) NOT NULL,
+          request_content ${longText},
+          state varchar(16) NOT NULL,
+          version integer NOT NULL,
+          created_at bigint NOT NULL,
+          updated_at bigint NOT NULL,
+          sends integer NOT NULL,
+          next_due_at_ms bigint,
+          looks integer NOT NULL,
+          refund_id varchar(64),
+          wallet_state integer,
+          PRIMARY KEY (out_sub_mch_id, out_refund_no),
+          CONSTRAINT refunds_refund_fee_positive CHECK (refund_fee > 0)
+        ) ${options}`.execute(db)
+      await sql`CREATE INDEX refunds_order ON refunds (out_sub_mch_id, out_trade_no)`.execute(db)
+      await sql`CREATE INDEX refunds_due ON refunds (out_sub_mch_id, next_due_at_ms)`.execute(db)
+      await sql`
+        CREATE TABLE outbox (
+          id varchar(200) NOT NULL PRIMARY KEY,
+          out_sub_mch_id varchar(32) NOT NULL,
+          out_trade_no varchar(32) NOT NULL,
+          type varchar(32) NOT NULL,
+          payload ${longText} NOT NULL,
+          created_at bigint NOT NULL,
+          attempts integer NOT NULL,
+          next_due_at_ms bigint,
+          delivered_at bigint,
+          last_error varchar(128)
+        ) ${options}`.execute(db)
+      await sql`CREATE INDEX outbox_due ON outbox (next_due_at_ms)`.execute(db)
+      await sql`
+        CREATE TABLE anomalies (
+          id varchar(200) NOT NULL PRIMARY KEY,
+          kind varchar(32) NOT NULL,
+          out_sub_mch_id varchar(32) NOT NULL,
+          out_trade_no varchar(32) NOT NULL,
+          evidence ${longText} NOT NULL,
+          first_at bigint NOT NULL,
+          last_at bigint NOT NULL,
+          times integer NOT NULL,
+          resolved_at bigint,
+          resolution varchar(255)
+        ) ${options}`.execute(db)
+      await sql`CREATE INDEX anomalies_open ON anomalies (resolved_at, last_at)`.execute(db)
+      await sql`
+        CREATE TABLE notifications (
+          out_sub_mch_id varchar(32) NOT NULL,
+          id varchar(64) NOT NULL,
+          out_trade_no varchar(32) NOT NULL,
+          received_at bigint NOT NULL,
+          orphan integer NOT NULL,
+          claims ${longText} NOT NULL,
+          PRIMARY KEY (out_sub_mch_id, id)
+        ) ${options}`.execute(db)
+      await sql`CREATE INDEX notifications_orphan ON notifications (orphan, received_at)`.execute(db)
+      await sql`
+        CREATE TABLE counters (
+          name varchar(64) NOT NULL PRIMARY KEY,
+          period bigint NOT NULL,
+          used bigint NOT NULL
+        ) ${options}`.execute(db)
+      await sql`
+        CREATE TABLE marks (
+          name varchar(64) NOT NULL PRIMARY KEY,
+          at_ms bigint NOT NULL,
+          value varchar(255) NOT NULL
         ) ${options}`.execute(db)
     },
   },

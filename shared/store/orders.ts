@@ -1,46 +1,36 @@
-import { sql, type CompiledQuery, type Selectable } from 'kysely'
+import { type CompiledQuery, type Selectable } from 'kysely'
 import type { EventDetail, EventKind, Order, OrderEvent } from '../order/order'
-import type { OrderState } from '../order/state'
-import { Fault } from '../base/errors'
-import { Disconnected, type Said } from './connection'
-import { databaseNowMs, errorKind } from './dialect'
+import { FIRST_LOOK_S } from '../order/schedule'
+import { IllegalMove, isLegalMove, type OrderState } from '../order/state'
+import { sayBeside, type Beside } from './beside'
+import { databaseNowMs } from './dialect'
 import type { Store } from './open'
 import { parametersOf, statement } from './statements'
-import { COLUMNS, type OrderEventsTable, type OrdersTable } from './tables'
+import { BIG, COLUMNS, type NewOrder, type OrderEventsTable, type OrdersTable } from './tables'
+import {
+  nowPlus,
+  numbers,
+  one,
+  read,
+  unlessTaken,
+  write,
+  writeOne,
+  type Outcome,
+  type Say,
+} from './transaction'
 
 /**
  * Where orders are kept. Every write is one transaction, guarded by what the writer had read; an event row goes into
- * the same transaction as the move it tells of.
- *
- * A write has two outcomes: `done`, or `lost`. Lost means: somebody else was first, the database undid us, or the
- * connection broke and we cannot tell. All three are answered the same way: read again, decide again.
+ * the same transaction as the move it tells of, and so does what the merchant or a person is to be told.
  */
-export type Outcome = 'done' | 'lost'
-
 export type OrderKey = Pick<Order, 'out_sub_mch_id' | 'out_trade_no'>
 
 /** An order as read, with the database's clock at that moment: what leases are measured against. */
 export type ReadOrder = Order & { now_ms: number }
 
-const numeric = [
-  'created_at',
-  'updated_at',
-  'time_expire',
-  'lease_until_ms',
-  'looked_at_ms',
-  'paid_at',
-  'cash_fee',
-  'settlement_total_fee',
-  'now_ms',
-] as const
-
 type OrderRow = Selectable<OrdersTable> & { now_ms: number | string }
 
-function toOrder(row: OrderRow): ReadOrder {
-  const order: Record<string, unknown> = { ...row }
-  for (const name of numeric) if (order[name] !== null) order[name] = Number(order[name])
-  return order as ReadOrder
-}
+const toOrder = (row: OrderRow): ReadOrder => numbers<ReadOrder>(row, [...BIG.orders, 'now_ms'])
 
 const findByNumber = statement<OrderKey>((db, given, store) =>
   db
@@ -84,6 +74,46 @@ export async function findOrdersFor(store: Store, wanted: Wanted): Promise<ReadO
   return (await read<OrderRow>(store, findByNumberOrKey(store, wanted, by))).map(toOrder)
 }
 
+const findBySlot = statement<Pick<Order, 'out_sub_mch_id'> & { slot: string }>((db, given, store) =>
+  db
+    .selectFrom('orders')
+    .selectAll()
+    .select(databaseNowMs(store.dialect).as('now_ms'))
+    .where('out_sub_mch_id', '=', given.out_sub_mch_id)
+    .where('purchase_slot', '=', given.slot),
+)
+
+/** The one order that may be paid for this purchase, if there is one now. */
+export async function findOrderOfPurchase(
+  store: Store,
+  out_sub_mch_id: string,
+  merchant_order_id: string,
+): Promise<ReadOrder | undefined> {
+  const rows = await read<OrderRow>(store, findBySlot(store, { out_sub_mch_id, slot: merchant_order_id }))
+  return rows.map(toOrder)[0]
+}
+
+type Window = { out_sub_mch_id: string; from: number; to: number; after: string; limit: number }
+
+const findCreated = statement<Window>((db, given, store) =>
+  db
+    .selectFrom('orders')
+    .selectAll()
+    .select(databaseNowMs(store.dialect).as('now_ms'))
+    .where('out_sub_mch_id', '=', given.out_sub_mch_id)
+    .where('created_at', '>=', given.from)
+    .where('created_at', '<', given.to)
+    .where('state', 'in', ['paid', 'paid_after_close', 'refunded'])
+    .where('out_trade_no', '>', given.after)
+    .orderBy('out_trade_no')
+    .limit(given.limit),
+)
+
+/** Orders made in this time that were paid, by number; `after` is the last number of the page before, or empty. */
+export async function listPaidOrders(store: Store, window: Window): Promise<ReadOrder[]> {
+  return (await read<OrderRow>(store, findCreated(store, window))).map(toOrder)
+}
+
 const findEvents = statement<OrderKey>((db, given) =>
   db
     .selectFrom('order_events')
@@ -104,29 +134,28 @@ export async function listEvents(store: Store, key: OrderKey): Promise<OrderEven
 
 // ── writing ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-export type NewOrder = Omit<Order, 'lease_until_ms'>
-
-const insertRow = statement<NewOrder & { lease_ms: number }>((db, given, store) =>
+const insertRow = statement<NewOrder & { lease_ms: number; due_ms: number }>((db, given, store) =>
   db.insertInto('orders').values({
     ...(Object.fromEntries(COLUMNS.map((name) => [name, given[name]])) as NewOrder),
     lease_until_ms: nowPlus(store, given.lease_ms),
+    next_due_at_ms: nowPlus(store, given.due_ms),
   }),
 )
 
-/** A new order with its lease. `taken`: the number, or the caller's key, already names an order. */
+/**
+ * A new order with its lease, and the time of its first look. `taken`: the number, the caller's key or the purchase
+ * already has an order.
+ */
 export async function insertOrder(
   store: Store,
   order: NewOrder,
   leaseMs: number,
+  dueInMs = FIRST_LOOK_S * 1000,
 ): Promise<Outcome | 'taken'> {
   let taken = false
   const outcome = await write(store, async (say) => {
-    try {
-      await say(insertRow(store, { ...order, lease_ms: Math.round(leaseMs) }))
-    } catch (error) {
-      taken = errorKind(store.dialect, error) === 'unique'
-      throw taken ? new Lost() : error
-    }
+    const row = insertRow(store, { ...order, lease_ms: Math.round(leaseMs), due_ms: Math.round(dueInMs) })
+    await unlessTaken(store, say(row), () => (taken = true))
     const at = order.created_at
     await say(
       eventRow(store, order, order.version, { at, kind: 'created', from: null, to: order.state, detail: {} }),
@@ -135,7 +164,8 @@ export async function insertOrder(
   return taken ? 'taken' : outcome
 }
 
-type Change = Partial<
+/** `due_in_ms`: when the timer should look next, from now on the database's clock; null for never. */
+export type Change = Partial<
   Pick<
     Order,
     | 'state'
@@ -147,54 +177,93 @@ type Change = Partial<
     | 'settlement_total_fee'
     | 'wallet_state'
     | 'lease_until_ms'
+    | 'purchase_slot'
+    | 'looks'
+    | 'fruitless'
+    | 'not_founds'
+    | 'late_policy'
+    | 'reserved_fen'
+    | 'refunded_fen'
   >
->
+> & { due_in_ms?: number | null }
 
 /** What every change of a row is guarded by: which row, and as of when. */
 type Guard = OrderKey & Pick<Order, 'version'>
-const guardOf = ({ out_sub_mch_id, out_trade_no, version }: Order): Guard => ({
+export const guardOf = ({ out_sub_mch_id, out_trade_no, version }: Order): Guard => ({
   out_sub_mch_id,
   out_trade_no,
   version,
 })
 
-/** The names of a change decide the text, so they are its shape. */
-const updateRow = statement<Guard & Pick<Order, 'state'> & { set: Change }, string>((db, given, _, names) =>
-  db
-    .updateTable('orders')
-    .set(parametersOf('set', names.split(' ')))
-    .where('out_sub_mch_id', '=', given.out_sub_mch_id)
-    .where('out_trade_no', '=', given.out_trade_no)
-    .where('version', '=', given.version)
-    .where('state', '=', given.state),
+type Set = Omit<Change, 'due_in_ms'> & { updated_at: number; version: number }
+
+/** The names of a change decide the text, and so does whether it says when to look again: they are its shape. */
+const updateRow = statement<Guard & Pick<Order, 'state'> & { set: Set; due_ms: number }, string>(
+  (db, given, store, shape) => {
+    const [due, ...names] = shape.split(' ')
+    return db
+      .updateTable('orders')
+      .set({
+        ...parametersOf('set', names),
+        ...(due === 'never' ? { next_due_at_ms: null } : {}),
+        ...(due === 'due' ? { next_due_at_ms: nowPlus(store, given.due_ms) } : {}),
+      })
+      .where('out_sub_mch_id', '=', given.out_sub_mch_id)
+      .where('out_trade_no', '=', given.out_trade_no)
+      .where('version', '=', given.version)
+      .where('state', '=', given.state)
+  },
 )
+
+export type MoveEvent = { at: number; kind: EventKind; detail: EventDetail }
 
 /**
  * The one way an order changes what it says: guarded by the version and state it was decided on, with the event that
- * tells of it. That the state is part of the guard repeats the decision where it is carried out. On `done` the caller
- * may go on with `moved(order, change)`: that is the row as committed.
+ * tells of it, and with what goes beside it. That the state is part of the guard repeats the decision where it is
+ * carried out. On `done` the caller may go on with `moved(order, change)`: that is the row as committed.
+ * `taken`: another order has this purchase.
  */
 export async function moveOrder(
   store: Store,
   order: Order,
   change: Change,
-  event: { at: number; kind: EventKind; detail: EventDetail },
-): Promise<Outcome> {
-  const to = change.state ?? order.state
-  const seq = order.version + 1
-  const set = { ...change, updated_at: event.at, version: seq }
-  const { state } = order
-  return write(store, async (say) => {
-    await one(say(updateRow(store, { ...guardOf(order), state, set }, Object.keys(set).join(' '))))
-    await say(eventRow(store, order, seq, { ...event, from: order.state, to }))
-  })
+  event: MoveEvent,
+  beside: Beside = {},
+): Promise<Outcome | 'taken'> {
+  let taken = false
+  const outcome = await write(store, (say) =>
+    sayMove(store, say, order, change, event, beside, () => (taken = true)),
+  )
+  return taken ? 'taken' : outcome
 }
 
-export const moved = <O extends Order>(order: O, change: Change): O => ({
-  ...order,
-  ...change,
-  version: order.version + 1,
-})
+/** A move, inside a transaction that does more. */
+export async function sayMove(
+  store: Store,
+  say: Say,
+  order: Order,
+  change: Change,
+  event: MoveEvent,
+  beside: Beside = {},
+  taken: () => void = () => undefined,
+): Promise<void> {
+  const { due_in_ms, ...rest } = change
+  const to = change.state ?? order.state
+  if (!isLegalMove(order.state, to)) throw new IllegalMove(order.state, to)
+  const seq = order.version + 1
+  const set = { ...rest, updated_at: event.at, version: seq }
+  const due = due_in_ms === undefined ? 'as_it_is' : due_in_ms === null ? 'never' : 'due'
+  const values = { ...guardOf(order), state: order.state, set, due_ms: Math.round(due_in_ms ?? 0) }
+  const row = updateRow(store, values, [due, ...Object.keys(set)].join(' '))
+  await one(unlessTaken(store, say(row), taken))
+  await say(eventRow(store, order, seq, { ...event, from: order.state, to }))
+  await sayBeside(store, say, order.out_sub_mch_id, event.at, beside)
+}
+
+/** The row as a move leaves it, but for the time of its next look, which the database's clock set. */
+export function moved<O extends Order>(order: O, { due_in_ms: _, ...change }: Change): O {
+  return { ...order, ...change, version: order.version + 1 }
+}
 
 const takeRow = statement<Guard & { holder: string; lease_ms: number }>((db, given, store) =>
   db
@@ -218,9 +287,7 @@ export async function takeLease(
   holder: string,
   leaseMs: number,
 ): Promise<Outcome> {
-  return write(store, (say) =>
-    one(say(takeRow(store, { ...guardOf(order), holder, lease_ms: Math.round(leaseMs) }))),
-  )
+  return writeOne(store, takeRow(store, { ...guardOf(order), holder, lease_ms: Math.round(leaseMs) }))
 }
 
 export type Lease = { token: number; holder: string }
@@ -239,7 +306,7 @@ const countRow = statement<Guard & Lease>((db, given, store) =>
 
 /** Counts a transmission before it leaves, and only for the holder of the current lease. */
 export async function countSend(store: Store, order: Order, lease: Lease): Promise<Outcome> {
-  return write(store, (say) => one(say(countRow(store, { ...guardOf(order), ...lease }))))
+  return writeOne(store, countRow(store, { ...guardOf(order), ...lease }))
 }
 
 const claimRow = statement<OrderKey & { minus_ms: number }>((db, given, store) =>
@@ -256,42 +323,46 @@ const claimRow = statement<OrderKey & { minus_ms: number }>((db, given, store) =
  * gets `done`. Not a change of the order, so its version stays.
  */
 export async function claimLook(store: Store, key: OrderKey, intervalMs: number): Promise<Outcome> {
-  return write(store, (say) => one(say(claimRow(store, { ...key, minus_ms: -intervalMs }))))
+  const { out_sub_mch_id, out_trade_no } = key
+  return writeOne(store, claimRow(store, { out_sub_mch_id, out_trade_no, minus_ms: -intervalMs }))
+}
+
+const postponeRow = statement<OrderKey & { seen: number; due_ms: number; looks: number; fruitless: number }>(
+  (db, given, store) =>
+    db
+      .updateTable('orders')
+      .set({ next_due_at_ms: nowPlus(store, given.due_ms), looks: given.looks, fruitless: given.fruitless })
+      .where('out_sub_mch_id', '=', given.out_sub_mch_id)
+      .where('out_trade_no', '=', given.out_trade_no)
+      .where('next_due_at_ms', '=', given.seen),
+)
+
+const dropRow = statement<OrderKey & { seen: number }>((db, given) =>
+  db
+    .updateTable('orders')
+    .set({ next_due_at_ms: null })
+    .where('out_sub_mch_id', '=', given.out_sub_mch_id)
+    .where('out_trade_no', '=', given.out_trade_no)
+    .where('next_due_at_ms', '=', given.seen),
+)
+
+/**
+ * When to look next, or never. Nothing happens (`lost`) if somebody set another time since the order was read: a
+ * notification that makes it due now is not overruled.
+ */
+export async function scheduleOrder(
+  store: Store,
+  { out_sub_mch_id, out_trade_no, next_due_at_ms: seen }: Order,
+  next: { inMs: number; looks: number; fruitless: number } | null,
+): Promise<Outcome> {
+  if (seen === null) return 'lost'
+  const key = { out_sub_mch_id, out_trade_no, seen }
+  if (next === null) return writeOne(store, dropRow(store, key))
+  const { inMs, looks, fruitless } = next
+  return writeOne(store, postponeRow(store, { ...key, due_ms: Math.round(inMs), looks, fruitless }))
 }
 
 // ── inside ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-class Lost extends Error {}
-
-const nowPlus = (store: Store, ms: number) => sql<number>`${databaseNowMs(store.dialect)} + ${ms}`
-
-/** Whatever a read runs into, the caller hears the same: the database, and nothing was asked of anybody. */
-async function read<Row>(store: Store, query: CompiledQuery): Promise<Row[]> {
-  try {
-    return (await store.connection.run(query)).rows as Row[]
-  } catch (cause) {
-    throw new Fault('database_unavailable', { cause })
-  }
-}
-
-async function write(
-  store: Store,
-  work: Parameters<Store['connection']['inTransaction']>[0],
-): Promise<Outcome> {
-  try {
-    await store.connection.inTransaction(work)
-    return 'done'
-  } catch (error) {
-    if (error instanceof Lost || error instanceof Disconnected) return 'lost'
-    if (errorKind(store.dialect, error) === 'lost_race') return 'lost'
-    throw new Fault('database_unavailable', { cause: error })
-  }
-}
-
-/** Compare-and-set: the guard let exactly one row through, or somebody else was first. */
-async function one(said: Promise<Said>): Promise<void> {
-  if ((await said).affected !== 1) throw new Lost()
-}
 
 type NewEvent = { at: number; kind: EventKind; from: OrderState | null; to: OrderState; detail: EventDetail }
 

@@ -1,29 +1,42 @@
 import type { ColumnType } from 'kysely'
+import type { Anomaly } from '../order/anomaly'
+import type { Message } from '../order/message'
 import type { Order, OrderEvent } from '../order/order'
+import type { Refund } from '../order/refund'
 
-/** 64-bit integers come back as text from some drivers; `orders.ts` turns them into numbers in one place. */
+/** 64-bit integers come back as text from some drivers; `rows.ts` turns them into numbers in one place. */
 type BigInteger = ColumnType<number | string, number, number>
 type BigIntegerOrNull = ColumnType<number | string | null, number | null, number | null>
 
-export type OrdersTable = Omit<
-  Order,
-  | 'created_at'
-  | 'updated_at'
-  | 'time_expire'
-  | 'lease_until_ms'
-  | 'looked_at_ms'
-  | 'paid_at'
-  | 'cash_fee'
-  | 'settlement_total_fee'
-> & {
-  created_at: BigInteger
-  updated_at: BigInteger
-  time_expire: BigInteger
-  lease_until_ms: BigInteger
-  looked_at_ms: BigInteger
-  paid_at: BigIntegerOrNull
-  cash_fee: BigIntegerOrNull
-  settlement_total_fee: BigIntegerOrNull
+/** A row as its type says, but for the members that are stored as 64-bit integers. */
+type Stored<Row, Big extends keyof Row> = Omit<Row, Big> & {
+  [Name in Big]: null extends Row[Name] ? BigIntegerOrNull : BigInteger
+}
+
+export const BIG = {
+  orders: [
+    'created_at',
+    'updated_at',
+    'time_expire',
+    'lease_until_ms',
+    'looked_at_ms',
+    'paid_at',
+    'cash_fee',
+    'settlement_total_fee',
+    'next_due_at_ms',
+    'notified_at_ms',
+  ],
+  refunds: ['created_at', 'updated_at', 'next_due_at_ms'],
+  outbox: ['created_at', 'delivered_at', 'next_due_at_ms'],
+  anomalies: ['first_at', 'last_at', 'resolved_at'],
+} as const
+
+export type OrdersTable = Stored<Order, (typeof BIG.orders)[number]>
+export type RefundsTable = Stored<Refund, (typeof BIG.refunds)[number]>
+/** `payload` and `evidence` are JSON text. */
+export type OutboxTable = Stored<Message, (typeof BIG.outbox)[number]>
+export type AnomaliesTable = Omit<Stored<Anomaly, (typeof BIG.anomalies)[number]>, 'evidence'> & {
+  evidence: string
 }
 
 export type OrderEventsTable = Omit<OrderEvent, 'at' | 'detail'> & {
@@ -34,9 +47,40 @@ export type OrderEventsTable = Omit<OrderEvent, 'at' | 'detail'> & {
   detail: string
 }
 
-export type Tables = { orders: OrdersTable; order_events: OrderEventsTable }
+/** What Cloud Pay told us, once per text. A hint: nothing in it is believed. */
+export type NotificationsTable = {
+  out_sub_mch_id: string
+  /** Hash over the signed text: the same one again is the same row. */
+  id: string
+  out_trade_no: string
+  received_at: BigInteger
+  /** 1 while there is no order of this number. */
+  orphan: number
+  /** JSON text: what it claimed of number, amount and state. No personal data. */
+  claims: string
+}
 
-/** The columns of a new order, but for its lease, which the database's clock sets. Forgetting one is a type error. */
+/** Something counted per window of time, for limits that many instances share. */
+export type CountersTable = { name: string; period: BigInteger; used: BigInteger }
+
+/** When something last came to an end (`timer`), or how far it has come (`bill:…`). */
+export type MarksTable = { name: string; at_ms: BigInteger; value: string }
+
+export type Tables = {
+  orders: OrdersTable
+  order_events: OrderEventsTable
+  refunds: RefundsTable
+  outbox: OutboxTable
+  anomalies: AnomaliesTable
+  notifications: NotificationsTable
+  counters: CountersTable
+  marks: MarksTable
+}
+
+/** Set by the database's clock, so not among what an insert is given. */
+export type NewOrder = Omit<Order, 'lease_until_ms' | 'next_due_at_ms'>
+
+/** The columns of a new order. Forgetting one is a type error. */
 export const COLUMNS = Object.keys({
   out_sub_mch_id: true,
   out_trade_no: true,
@@ -48,6 +92,8 @@ export const COLUMNS = Object.keys({
   fee_type: true,
   payer_field: true,
   payer_id: true,
+  merchant_order_id: true,
+  purchase_slot: true,
   caller: true,
   idempotency_key: true,
   content_hash: true,
@@ -62,10 +108,17 @@ export const COLUMNS = Object.keys({
   lease_token: true,
   lease_holder: true,
   looked_at_ms: true,
+  looks: true,
+  fruitless: true,
+  not_founds: true,
+  notified_at_ms: true,
   jsapi_args: true,
   transaction_id: true,
   paid_at: true,
   cash_fee: true,
   settlement_total_fee: true,
   wallet_state: true,
-} satisfies Record<keyof Omit<Order, 'lease_until_ms'>, true>) as (keyof Omit<Order, 'lease_until_ms'>)[]
+  reserved_fen: true,
+  refunded_fen: true,
+  late_policy: true,
+} satisfies Record<keyof NewOrder, true>) as (keyof NewOrder)[]

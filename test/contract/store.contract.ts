@@ -1,43 +1,43 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'kysely'
 import type { Dialect } from '../../shared/base/databaseUrl'
-import { Secret } from '../../shared/base/secrets'
-import { systemClock, type Clock } from '../../shared/base/time'
+import { systemClock } from '../../shared/base/time'
 import type { Order } from '../../shared/order/order'
+import { isLegalMove, ORDER_STATES } from '../../shared/order/state'
+import { useUpTo } from '../../shared/store/counters'
 import { migrate } from '../../shared/store/migrate'
-import { openStore, type Store } from '../../shared/store/open'
+import type { Store } from '../../shared/store/open'
 import {
   claimLook,
   countSend,
   findOrder,
+  findOrderOfPurchase,
   findOrdersFor,
   insertOrder,
   listEvents,
+  listPaidOrders,
   moved,
   moveOrder,
   takeLease,
-  type Outcome,
   type ReadOrder,
 } from '../../shared/store/orders'
+import { insertRefund, listRefunds } from '../../shared/store/refunds'
 import { newOrder, type NewOrder } from '../support/orders'
+import { newRefund } from '../support/refunds'
 import type { Session } from '../support/servers'
 import { startTcpProxy, type TcpProxy } from '../support/tcpProxy'
-
-/** A database of one kind, made ready for one run of the suite. */
-export type Ready = {
-  freshDatabase(): Promise<string>
-  openSession(url: string): Promise<Session>
-}
-
-/** One that is reached over a network, and so can be lost on the way. */
-export type ReadyServer = Ready & { killConnections(): Promise<number> }
-
-/** `start` may be called more than once; what it started is stopped by whoever made it. */
-export type Kind = { dialect: Dialect; start(): Promise<Ready> }
-export type ServerKind = { dialect: keyof typeof SERVER_SQL; start(): Promise<ReadyServer> }
-
-const LEASE_MS = 60_000
-const unavailable = { name: 'Fault', code: 'database_unavailable' }
+import {
+  anything,
+  count,
+  inserted,
+  LEASE_MS,
+  move,
+  read,
+  setUp,
+  unavailable,
+  type Kind,
+  type ServerKind,
+} from './ready'
 
 // ── what every store must do ───────────────────────────────────────────────────────────────────────────────────
 
@@ -57,7 +57,10 @@ export function storeContract(kind: Kind): void {
   describe('migrations', () => {
     test('bring a fresh database up to date, and running them again does nothing', async () => {
       const empty = open(await ready().freshDatabase())
-      expect(await migrate(empty)).toEqual({ applied: ['0001_orders'], pending: [] })
+      expect(await migrate(empty)).toEqual({
+        applied: ['0001_orders', '0002_true_to_the_end'],
+        pending: [],
+      })
       expect(await migrate(empty)).toEqual({ applied: [], pending: [] })
       await inserted(empty)
       expect(await migrate(empty)).toEqual({ applied: [], pending: [] })
@@ -69,8 +72,11 @@ export function storeContract(kind: Kind): void {
       const order = newOrder()
       expect(await insertOrder(store, order, LEASE_MS)).toBe('done')
 
-      const { now_ms, lease_until_ms, ...kept } = await read(store, order)
+      const { now_ms, lease_until_ms, next_due_at_ms, ...kept } = await read(store, order)
       expect(kept).toEqual(order)
+      // The first look of the timer, on the database's clock.
+      expect(next_due_at_ms! - now_ms).toBeGreaterThan(20_000 - 5000)
+      expect(next_due_at_ms! - now_ms).toBeLessThanOrEqual(20_000)
       expect(lease_until_ms - now_ms).toBeGreaterThan(LEASE_MS - 5000)
       expect(lease_until_ms - now_ms).toBeLessThanOrEqual(LEASE_MS)
       expect(await listEvents(store, order)).toEqual([
@@ -99,7 +105,36 @@ export function storeContract(kind: Kind): void {
       expect(await insertOrder(store, elsewhere, LEASE_MS)).toBe('done')
     })
 
-    test('takes any number of orders without a key', async () => {
+    test('refuses a purchase that has an order which may be paid, and tells whose it is', async () => {
+      const first = await inserted(store, { merchant_order_id: 'p1', purchase_slot: 'p1' })
+      const second = newOrder({ merchant_order_id: 'p1', purchase_slot: 'p1' })
+      expect(await insertOrder(store, second, LEASE_MS)).toBe('taken')
+      expect(await findOrder(store, second)).toBeUndefined()
+      const { out_sub_mch_id } = first
+      expect((await findOrderOfPurchase(store, out_sub_mch_id, 'p1'))?.out_trade_no).toBe(first.out_trade_no)
+      expect(await findOrderOfPurchase(store, out_sub_mch_id, 'P1')).toBeUndefined()
+      expect(await findOrderOfPurchase(store, 'elsewhere', 'p1')).toBeUndefined()
+      expect(await insertOrder(store, { ...second, out_sub_mch_id: 'elsewhere' }, LEASE_MS)).toBe('done')
+
+      // Let go of when it ends, it is free for the next one; many may have been for it.
+      expect(await move(store, await read(store, first), { state: 'closed', purchase_slot: null })).toBe(
+        'done',
+      )
+      expect(await findOrderOfPurchase(store, out_sub_mch_id, 'p1')).toBeUndefined()
+      expect(await insertOrder(store, second, LEASE_MS)).toBe('done')
+      expect((await read(store, first)).merchant_order_id).toBe('p1')
+    })
+
+    test('lets one of ten at once have a purchase', async () => {
+      const stores = await openMany(url, 10)
+      const outcomes = await Promise.all(
+        stores.map((each) => insertOrder(each, newOrder({ purchase_slot: 'by ten' }), LEASE_MS)),
+      )
+      expect(count(outcomes, 'done')).toBe(1)
+      for (const outcome of outcomes) expect(['done', 'taken', 'lost']).toContain(outcome)
+    })
+
+    test('takes any number of orders without a key, and without a purchase', async () => {
       for (let i = 0; i < 3; i++) await inserted(store, { idempotency_key: null })
     })
 
@@ -240,6 +275,33 @@ export function storeContract(kind: Kind): void {
       expect(await found('no such number', null)).toEqual([])
     })
 
+    test('lists what was paid of a time, by number, a page at a time', async () => {
+      const out_sub_mch_id = 'paid'
+      const at = { from: 1000, to: 2000 }
+      const rows = [
+        { out_trade_no: 'n3', created_at: 1000, state: 'paid' },
+        { out_trade_no: 'n1', created_at: 1999, state: 'refunded' },
+        { out_trade_no: 'n2', created_at: 1500, state: 'paid_after_close' },
+        { out_trade_no: 'early', created_at: 999, state: 'paid' },
+        { out_trade_no: 'late', created_at: 2000, state: 'paid' },
+        ...(['created', 'pending', 'closing', 'closed', 'failed'] as const).map((state) => ({
+          out_trade_no: state,
+          created_at: 1500,
+          state,
+        })),
+      ] as const
+      for (const row of rows) await inserted(store, { ...row, out_sub_mch_id })
+      await inserted(store, { ...rows[0], out_sub_mch_id: 'paid elsewhere' })
+      const list = async (after: string, limit: number) =>
+        (await listPaidOrders(store, { out_sub_mch_id, ...at, after, limit })).map(
+          (each) => each.out_trade_no,
+        )
+      expect(await list('', 10)).toEqual(['n1', 'n2', 'n3'])
+      expect(await list('', 2)).toEqual(['n1', 'n2'])
+      expect(await list('n2', 2)).toEqual(['n3'])
+      expect(await list('n3', 2)).toEqual([])
+    })
+
     test("brings the database's clock along, in milliseconds since the epoch", async () => {
       const order = await inserted(store)
       const readings: number[] = []
@@ -314,6 +376,36 @@ export function storeContract(kind: Kind): void {
       expect(await move(store, old(current), { state: 'closed' })).toBe('lost')
       expect(await read(store, order)).toEqual({ ...current, now_ms: anything })
       expect(await listEvents(store, order)).toHaveLength(2)
+    })
+
+    test('does not happen when there is no such move, and leaves nothing, whoever asks', async () => {
+      for (const from of ORDER_STATES) {
+        const order = await inserted(store, { state: from })
+        const before = await read(store, order)
+        for (const to of ORDER_STATES) {
+          if (isLegalMove(from, to)) continue
+          const message = { type: 'order.paid' as const, about: 'x', out_trade_no: 'x', payload: '{}' }
+          await expect(move(store, before, { state: to }, { messages: [message] })).rejects.toMatchObject({
+            name: 'IllegalMove',
+            message: `no order moves from ${from} to ${to}`,
+          })
+        }
+        expect(await read(store, order)).toEqual({ ...before, now_ms: anything })
+        expect(await listEvents(store, order)).toHaveLength(1)
+        // And the connection is good for the next one.
+        expect(await move(store, before, {})).toBe('done')
+      }
+      expect(await store.db.selectFrom('outbox').select('id').execute()).toEqual([])
+    })
+
+    test('is refused for a purchase that another order has, and leaves nothing', async () => {
+      const second = await inserted(store, { state: 'closed', merchant_order_id: 'p7' })
+      await inserted(store, { merchant_order_id: 'p7', purchase_slot: 'p7' })
+      const before = await read(store, second)
+      expect(await move(store, before, { state: 'paid_after_close', purchase_slot: 'p7' })).toBe('taken')
+      expect(await read(store, second)).toEqual({ ...before, now_ms: anything })
+      expect(await listEvents(store, second)).toHaveLength(1)
+      expect(await move(store, before, { state: 'paid_after_close' })).toBe('done')
     })
 
     test('is undone when its event cannot be written', async () => {
@@ -513,7 +605,7 @@ export function serverContract(kind: ServerKind): void {
     test('may be started by four at once', async () => {
       const stores = await openMany(await ready().freshDatabase(), 4)
       const reports = await Promise.all(stores.map(migrate))
-      expect(reports.flatMap((report) => report.applied)).toEqual(['0001_orders'])
+      expect(reports.flatMap((report) => report.applied)).toEqual(['0001_orders', '0002_true_to_the_end'])
       await inserted(stores[3]!)
     })
 
@@ -819,6 +911,27 @@ export function serverContract(kind: ServerKind): void {
       expect(await listEvents(store, order)).toHaveLength(1)
     })
 
+    test.each(breaks)('$what loses a refund, which is kept: $kept', async ({ words, accident, kept }) => {
+      const order = await inserted(store)
+      expect(await move(store, await read(store, order), { state: 'paid' })).toBe('done')
+      const before = await read(store, order)
+      const refund = newRefund(before, { refund_fee: 60 })
+      const event = { at: 1, kind: 'refund', detail: {} } as const
+      const limit = { name: `break ${words} ${accident}`, periodMs: 1e13, max: 60 }
+      const refunded = () => insertRefund(store, before, refund, 0, event, [limit])
+      const happened = proxy.when(words, accident)
+      expect(await refunded()).toBe('lost')
+      await happened
+
+      // Reserved, recorded and counted, or nothing of the three.
+      expect(await read(store, order)).toMatchObject({ reserved_fen: kept ? 60 : 0 })
+      expect(await listRefunds(store, order)).toHaveLength(kept ? 1 : 0)
+      expect(await refunded()).toBe(kept ? 'lost' : 'done')
+      expect(await read(store, order)).toMatchObject({ reserved_fen: 60, version: before.version + 1 })
+      expect(await listRefunds(store, order)).toHaveLength(1)
+      expect(await useUpTo(store, limit, 1)).toBe(0)
+    })
+
     test('under every move does not wear the store out', async () => {
       const order = await inserted(store)
       for (let i = 0; i < 10; i++) {
@@ -834,7 +947,7 @@ export function serverContract(kind: ServerKind): void {
 
   describe('a server that cannot be reached', () => {
     async function nothingWorks(away: Store): Promise<void> {
-      const order: ReadOrder = { ...newOrder(), lease_until_ms: 0, now_ms: 0 }
+      const order: ReadOrder = { ...newOrder(), lease_until_ms: 0, next_due_at_ms: null, now_ms: 0 }
       await expect(findOrder(away, order)).rejects.toMatchObject(unavailable)
       await expect(move(away, order, { state: 'paid' })).rejects.toMatchObject(unavailable)
     }
@@ -915,7 +1028,7 @@ const SERVER_SQL = {
     deadlock: 1213,
     lockTimedOut: 1205,
     otherCollations: `select column_name from information_schema.columns
-      where table_schema = database() and table_name in ('orders', 'order_events')
+      where table_schema = database() and table_name not like 'kysely%'
       and collation_name <> 'utf8mb4_bin'`,
     loggingIn: /mysql_native_password/,
   },
@@ -940,7 +1053,7 @@ const SERVER_SQL = {
     deadlock: '40P01',
     lockTimedOut: '55P03',
     otherCollations: `select column_name from information_schema.columns
-      where table_name in ('orders', 'order_events') and collation_name is not null and collation_name <> 'C'`,
+      where table_schema = 'public' and table_name not like 'kysely%' and collation_name is not null and collation_name <> 'C'`,
     loggingIn: /SCRAM/,
   },
 }
@@ -973,11 +1086,6 @@ const TIMES = [
   ] as const),
 ]
 
-const anything: unknown = expect.anything()
-
-const count = (outcomes: unknown[], wanted: unknown) =>
-  outcomes.filter((outcome) => outcome === wanted).length
-
 function range(first: number, last: number): string {
   return String.fromCharCode(...Array.from({ length: last - first + 1 }, (_, i) => first + i))
 }
@@ -987,21 +1095,6 @@ function through(proxy: TcpProxy, url: string): string {
   detour.port = String(proxy.port)
   return detour.href
 }
-
-async function inserted(store: Store, change: Partial<NewOrder> = {}, leaseMs = LEASE_MS): Promise<NewOrder> {
-  const order = newOrder(change)
-  expect(await insertOrder(store, order, leaseMs)).toBe('done')
-  return order
-}
-
-async function read(store: Store, key: Pick<Order, 'out_sub_mch_id' | 'out_trade_no'>): Promise<ReadOrder> {
-  const order = await findOrder(store, key)
-  if (!order) throw new Error(`order ${key.out_trade_no} is not there`)
-  return order
-}
-
-const move = (store: Store, order: Order, change: Parameters<typeof moveOrder>[2]): Promise<Outcome> =>
-  moveOrder(store, order, change, { at: 1_900_000_001, kind: 'moved', detail: {} })
 
 /** What the database really said, under the outcome it was made into. */
 function errorCodes(store: Store): () => unknown[] {
@@ -1021,55 +1114,4 @@ function errorCodes(store: Store): () => unknown[] {
     ),
   )
   return () => codes
-}
-
-/** What tests need to get at the database; the stores they open are closed behind each of them. */
-function setUp<R extends Ready>(kind: { start(): Promise<R> }) {
-  let running: R | undefined
-  const opened: Store[] = []
-
-  beforeAll(async () => {
-    running = await kind.start()
-  }, 90_000)
-  afterEach(async () => {
-    await Promise.all(opened.splice(0).map((store) => store.close()))
-  })
-
-  const ready = () => running!
-  const open = (url: string, clock: Clock = systemClock): Store => {
-    const dialect: Dialect = url.startsWith('mysql:')
-      ? 'mysql'
-      : url.startsWith('postgres:')
-        ? 'postgres'
-        : 'sqlite'
-    const store = openStore({ dialect, url: new Secret(url) }, clock)
-    opened.push(store)
-    return store
-  }
-  return {
-    ready,
-    open,
-    /** Stores that already have a connection each, so that all of them start at once. */
-    async openMany(url: string, number: number): Promise<Store[]> {
-      const stores = Array.from({ length: number }, () => open(url))
-      await Promise.all(stores.map((store) => sql`select 1`.execute(store.db)))
-      return stores
-    },
-    /** A database with the tables in it. */
-    async fresh(): Promise<string> {
-      const url = await ready().freshDatabase()
-      const store = open(url)
-      await migrate(store)
-      return url
-    },
-    async sessions<T>(url: string, work: (session: Session) => Promise<T>): Promise<T> {
-      const session = await ready().openSession(url)
-      try {
-        return await work(session)
-      } finally {
-        // A session that was killed on purpose has nobody to say goodbye to.
-        await session.close().catch(() => {})
-      }
-    },
-  }
 }

@@ -2,7 +2,6 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { sql } from 'kysely'
-import Database from 'libsql'
 import type { Dialect } from '../../shared/base/databaseUrl'
 import { Secret } from '../../shared/base/secrets'
 import { systemClock, type Clock } from '../../shared/base/time'
@@ -24,9 +23,9 @@ import {
   startMariadb,
   startPostgres,
   type Server,
-  type Session,
 } from '../support/servers'
-import { serverContract, storeContract, type Ready } from './store.contract'
+import { openFile, type Ready } from './ready'
+import { serverContract, storeContract } from './store.contract'
 
 jest.setTimeout(30_000)
 
@@ -50,19 +49,6 @@ let files = 0
 /** In a folder that is not there yet: the store makes it. */
 const freshFile = () => `sqlite:${join(dir, 'made by the store', `${++files}.db`)}`
 
-async function openFile(url: string): Promise<Session> {
-  const database = new Database(url.slice('sqlite:'.length), { timeout: 5000 })
-  return {
-    rows: async (text) => {
-      const statement = database.prepare(text)
-      if (statement.reader) return statement.all([]) as Array<Record<string, unknown>>
-      statement.run([])
-      return []
-    },
-    close: async () => void database.close(),
-  }
-}
-
 const sqlite = async (): Promise<Ready> => ({
   freshDatabase: async () => freshFile(),
   openSession: openFile,
@@ -84,7 +70,7 @@ describe('a store on SQLite', () => {
 
   test('lives in memory too', async () => {
     const memory = storeAt('sqlite::memory:')
-    expect((await migrate(memory)).applied).toEqual(['0001_orders'])
+    expect((await migrate(memory)).applied).toEqual(['0001_orders', '0002_true_to_the_end'])
     const order = newOrder()
     expect(await insertOrder(memory, order, 1000)).toBe('done')
     const before = await findOrder(memory, order)

@@ -6,7 +6,7 @@ import { Secret } from '../../shared/base/secrets'
 import { systemClock } from '../../shared/base/time'
 import { migrate } from '../../shared/store/migrate'
 import { openStore } from '../../shared/store/open'
-import { buildBundles, get, post, runBundle, RUNTIMES } from '../support/bundles'
+import { buildBundles, get, post, runBundle, RUNTIMES, timerEvent } from '../support/bundles'
 import { makeCertificates, type Certificates } from '../support/certificates'
 import { startScriptedMysql } from '../support/scriptedMysql'
 import { findMariadb, findPostgres, startMariadb, startPostgres, type Server } from '../support/servers'
@@ -60,13 +60,15 @@ describe.each(databases)('$dialect', ({ dialect, found, start }) => {
       else test.skip('did not run: npm ci --prefix test/runtimes', () => undefined)
       return
     }
+    const environment = () => ({
+      ...testEnv,
+      CLOUD_PAY_BASE_URL: far.baseUrl,
+      CLOUD_PAY_CA_FILE: certificates.caFile,
+      DATABASE_URL: database,
+    })
+
     test('an order is signed, forwarded, paid and read back', async () => {
-      const env = {
-        ...testEnv,
-        CLOUD_PAY_BASE_URL: far.baseUrl,
-        CLOUD_PAY_CA_FILE: certificates.caFile,
-        DATABASE_URL: database,
-      }
+      const env = environment()
       const number = freshNumber()
       const order = post(orderBody({ out_trade_no: number, body: '湖心奶茶🧋大杯' }))
       const created = await runBundle({
@@ -100,6 +102,78 @@ describe.each(databases)('$dialect', ({ dialect, found, start }) => {
       expect(loaded).not.toMatch(/undici/)
       expect(created.log + read.log).not.toMatch(/oTestPayer0001|sandbox0authen0key|tester:/)
     }, 60_000)
+
+    test('orders are notified, looked after by the timer, refunded and closed', async () => {
+      const env = environment()
+      const logs: string[] = []
+      const visit = async (name: string, ...events: unknown[]) => {
+        const { visits, log } = await runBundle({
+          node: path,
+          file: join(bundles, `${name}.js`),
+          env,
+          events,
+        })
+        logs.push(log)
+        return visits
+      }
+      const stored = openStore({ dialect, url: new Secret(database) }, systemClock)
+      /** What the timer would do later it does at its next run. */
+      const later = async () => {
+        for (const table of ['orders', 'refunds'] as const) {
+          const due = stored.db.updateTable(table).set({ next_due_at_ms: 0 })
+          await due.where('next_due_at_ms', 'is not', null).execute()
+        }
+        const [run] = await visit('timer', timerEvent)
+        return run!.body as Record<string, number>
+      }
+      const read = async (number: string) => (await visit('status', get(`/orders/${number}`)))[0]!.body
+
+      const [notified, looked, closed] = [freshNumber(), freshNumber(), freshNumber()]
+      const orders = [notified, looked, closed].map((out_trade_no) => post(orderBody({ out_trade_no })))
+      expect((await visit('createOrder', ...orders)).map((each) => each.statusCode)).toEqual([201, 201, 201])
+      for (const number of [notified, looked]) far.sandbox.pay(number)
+
+      const notification = {
+        ...post({}, {}, '/notify'),
+        body: far.sandbox.notification(notified).toString('utf8'),
+      }
+      const told = await visit('notify', notification, notification, { ...notification, body: '{}' })
+      expect(told.map((each) => [each.statusCode, each.body.response_content.status])).toEqual([
+        [200, 0],
+        [200, 0],
+        [401, 1],
+      ])
+      expect(await read(notified)).toMatchObject({ state: 'paid' })
+
+      expect(await read(looked)).toMatchObject({ state: 'pending' })
+      expect(await later()).toMatchObject({ failed: 0 })
+      expect(await read(looked)).toMatchObject({ state: 'paid' })
+
+      const refund = post({ refund_fee: 500, out_refund_no: freshNumber() }, {}, `/orders/${looked}/refunds`)
+      const [accepted] = await visit('refund', refund)
+      expect([accepted!.statusCode, accepted!.body.state]).toEqual([202, 'accepted'])
+      expect(await later()).toMatchObject({ refunds: 1, failed: 0 })
+      const after = await read(looked)
+      expect(after).toMatchObject({ refunded_fee: 500, refunding_fee: 0, refunds: [{ state: 'succeeded' }] })
+      const [again] = await visit('refund', refund)
+      expect([again!.statusCode, again!.body.state]).toEqual([200, 'succeeded'])
+
+      const close = post({}, {}, `/orders/${closed}/close`)
+      const [closing] = await visit('closeOrder', close)
+      expect([200, 202]).toContain(closing!.statusCode)
+      far.sandbox.pay(closed, { late: true })
+      for (let runs = 0; runs < 3; runs++) await later()
+      expect(await read(closed)).toMatchObject({ state: 'refunded', refunds: [{ origin: 'automatic' }] })
+
+      // The merchant's messages wait, as there is no webhook; and the run left its mark.
+      const messages = await stored.db.selectFrom('outbox').select('type').execute()
+      expect(new Set(messages.map((each) => each.type))).toEqual(
+        new Set(['order.paid', 'order.closed', 'order.paid_after_close', 'refund.succeeded']),
+      )
+      expect(await stored.db.selectFrom('marks').select('name').execute()).toContainEqual({ name: 'timer' })
+      await stored.close()
+      expect(logs.join('')).not.toMatch(/oTestPayer0001|sandbox0authen0key|tester:/)
+    }, 120_000)
   })
 })
 

@@ -13,6 +13,7 @@ const MAY_KNOW: Record<string, readonly string[]> = {
   'shared/store': ['shared/order', 'shared/base'],
   'shared/cloudpay': ['shared/net', 'shared/base'],
   'shared/access': ['shared/net', 'shared/store', 'shared/base'],
+  'shared/outbox': ['shared/store', 'shared/net', 'shared/order', 'shared/base'],
   'shared/payments': ['shared/store', 'shared/cloudpay', 'shared/order', 'shared/base'],
   'shared/app.ts': [
     'shared/base',
@@ -20,12 +21,15 @@ const MAY_KNOW: Record<string, readonly string[]> = {
     'shared/store',
     'shared/cloudpay',
     'shared/access',
+    'shared/outbox',
     'shared/payments',
   ],
   functions: [
     'shared/app.ts',
     'shared/http',
     'shared/payments',
+    'shared/outbox',
+    'shared/net',
     'shared/access',
     'shared/order',
     'shared/base',
@@ -81,8 +85,8 @@ test('every room has its row in the table', () => {
   expect([...rooms].filter((room) => !(room in MAY_KNOW))).toEqual([])
 })
 
-test('only function entries and tests take more than a type from app.ts', () => {
-  const takers = ['shared', 'cli', 'local', 'deploy']
+test('only functions, commands and tests take more than a type from app.ts', () => {
+  const takers = ['shared', 'local', 'deploy']
     .flatMap(sources)
     .flatMap(importsOf)
     .filter(({ target, typeOnly }) => target === 'shared/app.ts' && !typeOnly)
@@ -121,10 +125,11 @@ test('deployed code names no platform event inside a verb', () => {
 })
 
 test('serverless.yml, functions/ and their paths agree', async () => {
-  const { readRoutes } = await import('../../local/routes')
+  const { readRoutes, readTimers } = await import('../../local/routes')
   const served = readRoutes(root)
   const files = sources('functions').map((file) => file.replace(/^functions\/|\.ts$/g, ''))
-  expect(served.map((route) => route.functionName).sort()).toEqual(files.sort())
+  const named = [...served, ...readTimers(root)].map(({ functionName }) => functionName)
+  expect(named.sort()).toEqual(files.sort())
   for (const { functionName, method, path } of served) {
     const { routes } = (await import(`../../functions/${functionName}`)) as {
       routes: { method: string; path: string }[]

@@ -1,16 +1,36 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { FAULTS } from '../../shared/base/errors'
+import { ANOMALY_KINDS } from '../../shared/order/anomaly'
+import { MESSAGE_TYPES } from '../../shared/order/message'
+import { REFUND_STATES } from '../../shared/order/refund'
 import { ORDER_STATES } from '../../shared/order/state'
 
 /** What the README lists is what there is, in both languages. */
 const root = resolve(__dirname, '../..')
 const read = (file: string) => readFileSync(join(root, file), 'utf8')
 
-const variables = [
-  ...read('shared/base/config.ts').matchAll(/'((?:CLOUD_PAY|DATABASE|ORDER|CALLERS|GATEWAY)[A-Z_]*)'/g),
-].map(([, name]) => name!)
+/** Whatever the configuration reads, by its shape: a new variable cannot be forgotten here. */
+const variables = [...read('shared/base/config.ts').matchAll(/'((?:[A-Z]+_)+[A-Z]+|CALLERS)'/g)].map(
+  ([, name]) => name!,
+)
 const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
+
+test('the variables are found', () => {
+  expect(variables).toEqual(
+    expect.arrayContaining([
+      ...['CLOUD_PAY_AUTHEN_KEY', 'DATABASE_URL', 'ORDER_LIFE_SECONDS', 'CALLERS', 'GATEWAY_LISTEN_HOST'],
+      ...[
+        'LATE_PAYMENT',
+        'CLOSE_NOT_BEFORE',
+        'REFUND_HOUR_MAX_FEN',
+        'REFUND_DAY_MAX_FEN',
+        'CALLER_NOTIFY_URL',
+      ],
+      ...['MERCHANT_WEBHOOK_URL', 'MERCHANT_WEBHOOK_SECRET', 'MERCHANT_WEBHOOK_ALLOW_PRIVATE'],
+    ]),
+  )
+})
 
 describe.each(['README.md', 'README.zh-CN.md'])('%s', (file) => {
   const text = read(file)
@@ -18,6 +38,9 @@ describe.each(['README.md', 'README.zh-CN.md'])('%s', (file) => {
   test.each([...new Set(variables)])('names the variable %s', (name) => expect(text).toContain(`\`${name}\``))
   test.each(Object.keys(FAULTS))('names the code %s', (code) => expect(text).toContain(`\`${code}\``))
   test.each(ORDER_STATES)('explains the state %s', (state) => expect(text).toContain(`\`${state}\``))
+  test.each(REFUND_STATES)('explains the refund state %s', (state) => expect(text).toContain(`\`${state}\``))
+  test.each(ANOMALY_KINDS)('explains the anomaly %s', (kind) => expect(text).toContain(`\`${kind}\``))
+  test.each(MESSAGE_TYPES)('names the message %s', (type) => expect(text).toContain(`\`${type}\``))
 
   test('maps every room', () => {
     const map = /```\nfunctions\/[^]*?```/.exec(text)![0]
@@ -29,7 +52,7 @@ describe.each(['README.md', 'README.zh-CN.md'])('%s', (file) => {
   })
 
   test('tells no command that does not exist', () => {
-    const told = [...text.matchAll(/npm run (\w+)/g)].map(([, name]) => name!)
+    const told = [...text.matchAll(/npm run ([\w-]+)/g)].map(([, name]) => name!)
     expect(told.filter((name) => !(name in scripts))).toEqual([])
   })
 

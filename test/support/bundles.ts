@@ -65,15 +65,23 @@ export async function runBundle(options: {
   })
   const { visits, modules } = JSON.parse(stderr) as { visits: Visited[]; modules: string[] }
   return {
-    visits: visits.map((visit) => ({ ...visit, body: JSON.parse(visit.body) as unknown })),
+    // What a timer gives back is no HTTP answer.
+    visits: visits.map((visit) =>
+      'body' in visit
+        ? { ...visit, body: JSON.parse(visit.body) as unknown }
+        : { statusCode: 0, headers: {}, body: visit },
+    ),
     log: stdout,
     modules,
   }
 }
 
-export const post = (body: unknown, headers: Record<string, string> = {}) => ({
+/** As the platform sends it. */
+export const timerEvent = { Type: 'Timer', TriggerName: 'timer', Time: '2026-11-23T02:05:00Z', Message: '' }
+
+export const post = (body: unknown, headers: Record<string, string> = {}, path = '/orders') => ({
   httpMethod: 'POST',
-  path: '/orders',
+  path,
   headers: { 'content-type': 'application/json', ...headers },
   queryString: {},
   body: JSON.stringify(body),

@@ -1,6 +1,6 @@
-import type { insertOrder } from '../../shared/store/orders'
+import type { NewOrder } from '../../shared/store/tables'
 
-export type NewOrder = Parameters<typeof insertOrder>[1]
+export type { NewOrder }
 
 let made = 0
 
@@ -18,6 +18,8 @@ export function newOrder(change: Partial<NewOrder> = {}): NewOrder {
     fee_type: 'CNY',
     payer_field: 'sub_open_id',
     payer_id: 'oUpF8uMuAJO_M2pxb1Q9zNjWeS6o',
+    merchant_order_id: null,
+    purchase_slot: null,
 
     caller: 'shop',
     idempotency_key: `key-${number}`,
@@ -35,6 +37,10 @@ export function newOrder(change: Partial<NewOrder> = {}): NewOrder {
     lease_token: 1,
     lease_holder: 'instance-1',
     looked_at_ms: 0,
+    looks: 0,
+    fruitless: 0,
+    not_founds: 0,
+    notified_at_ms: null,
 
     jsapi_args: null,
     transaction_id: null,
@@ -42,6 +48,9 @@ export function newOrder(change: Partial<NewOrder> = {}): NewOrder {
     cash_fee: null,
     settlement_total_fee: null,
     wallet_state: null,
+    reserved_fen: 0,
+    refunded_fen: 0,
+    late_policy: null,
     ...change,
   }
 }

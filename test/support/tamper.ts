@@ -17,6 +17,23 @@ export const sealedAnswer = (content: unknown, key?: string): Buffer => {
   )
 }
 
+/** As Cloud Pay sends notifications: an answer's code around what looks like a request. */
+export const sealedNotification = (content: unknown, key?: string): Buffer => {
+  const text = typeof content === 'string' ? content : JSON.stringify(content)
+  return Buffer.from(
+    JSON.stringify({
+      request_content: text,
+      authen_info: { a: { authen_type: 1, authen_code: sign(text, key) } },
+    }),
+  )
+}
+
+/** The text somebody signed, out of its envelope. */
+export const signedText = (bytes: Buffer | string): string => {
+  const outer = JSON.parse(bytes.toString()) as { request_content?: string; response_content?: string }
+  return (outer.request_content ?? outer.response_content)!
+}
+
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- contents are taken apart freely
 export type Content = any
 

@@ -1,8 +1,12 @@
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { routes as closeRoutes } from '../../functions/closeOrder'
 import { routes as createRoutes } from '../../functions/createOrder'
+import { routes as notifyRoutes } from '../../functions/notify'
+import { routes as refundRoutes } from '../../functions/refund'
 import { routes as statusRoutes } from '../../functions/status'
+import { run } from '../../functions/timer'
 import { sandboxEnv } from '../../local/sandbox/env'
 import { createSandbox, type Sandbox } from '../../local/sandbox/sandbox'
 import type { Switches } from '../../local/sandbox/switches'
@@ -30,6 +34,12 @@ export type World = {
   /** `call('POST', '/orders', …)`. */
   create(body: unknown, headers?: Record<string, string>): Promise<Answer>
   status(number: string, query?: Record<string, string>, headers?: Record<string, string>): Promise<Answer>
+  closeOrder(number: string): Promise<Answer>
+  refund(number: string, body: unknown, headers?: Record<string, string>): Promise<Answer>
+  /** Cloud Pay calls us: with these bytes, or with a notification of this order it makes now. */
+  notify(what: string | Buffer): Promise<Answer>
+  /** One run of the timer function. */
+  timer(remainingMs?: number): Promise<Record<string, unknown>>
   /** Requests that arrived at the far end for one interface. */
   sent(suffix?: string): { body: string; request_content: string | undefined }[]
   close(): Promise<void>
@@ -54,6 +64,8 @@ export type WorldOptions = {
   switches?: Partial<Switches>
   store?: Store
   sandbox?: Sandbox
+  /** For a store or a sandbox of your own that goes by the same watch. */
+  clock?: World['clock']
   overrides?: Overrides
   env?: Record<string, string>
   /** Wraps the network. */
@@ -108,7 +120,7 @@ export const sandboxPost =
 export const testEnv = sandboxEnv('http://127.0.0.1:1/cpay/', 'sqlite::memory:', '127.0.0.1')
 
 export async function openWorld(options: WorldOptions = {}): Promise<World> {
-  const clock = testClock()
+  const clock = options.clock ?? testClock()
   const store = options.store ?? (await memoryStore())
   const sandbox =
     options.sandbox ??
@@ -126,7 +138,13 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     write: (line) => log.push(JSON.parse(line) as Record<string, unknown>),
     ...options.overrides,
   })
-  const handle = door(async () => app, app.log, [...createRoutes, ...statusRoutes])
+  const handle = door(async () => app, app.log, [
+    ...createRoutes,
+    ...statusRoutes,
+    ...notifyRoutes,
+    ...closeRoutes,
+    ...refundRoutes,
+  ])
   let requests = 0
 
   const call: World['call'] = async (
@@ -157,6 +175,14 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     call,
     create: (body, headers = {}) => call('POST', '/orders', { body, headers }),
     status: (number, query = {}, headers = {}) => call('GET', `/orders/${number}`, { query, headers }),
+    closeOrder: (number) => call('POST', `/orders/${number}/close`),
+    refund: (number, body, headers = {}) => call('POST', `/orders/${number}/refunds`, { body, headers }),
+    notify: (what) =>
+      call('POST', '/notify', {
+        body: (typeof what === 'string' ? sandbox.notification(what) : what).toString('utf8'),
+      }),
+    timer: (remainingMs = 10_000) =>
+      run(app, { requestId: `timer-${++requests}`, deadline: { remainingMs: () => remainingMs } }),
     sent: (suffix) => sandbox.received.filter((one) => suffix === undefined || one.interface === suffix),
     close: () => store.close(),
   }

@@ -9,17 +9,19 @@ const url = process.env['DATABASE_URL'] ?? ''
 const dialect = url.startsWith('mysql') ? 'mysql' : 'postgres'
 const store = openStore({ dialect, url: new Secret(url) }, systemClock)
 
-let order: Order | undefined
+let moving: Order | undefined
 
 export async function batch(count: number): Promise<void> {
-  if (!order) {
+  if (!moving) {
     const row = newRow('ours')
     if ((await insertOrder(store, row, 11_000)) !== 'done') throw new Error('not inserted')
-    order = { ...row, lease_until_ms: 0 }
+    moving = { ...row, lease_until_ms: 0, next_due_at_ms: null }
   }
+  let order = moving
   for (let at = 0; at < count; at++) {
     const outcome = await moveOrder(store, order, CHANGE, { at: AT, kind: 'moved', detail: DETAIL })
     if (outcome !== 'done') throw new Error(outcome)
     order = moved(order, CHANGE)
   }
+  moving = order
 }

@@ -1,4 +1,4 @@
-import type { Order } from '../../../shared/order/order'
+import type { NewOrder } from '../../../shared/store/tables'
 
 export const AT = 1_795_422_173
 export const DETAIL = { by: 'create' }
@@ -8,7 +8,7 @@ export const CHANGE = {
   lease_until_ms: 0,
 }
 
-export const newRow = (whose: string): Omit<Order, 'lease_until_ms'> => ({
+export const newRow = (whose: string): NewOrder => ({
   out_sub_mch_id: 'sandboxsub0000000001',
   out_trade_no: `sb01${whose}${process.pid}`,
   out_mch_id: 'sandboxmch0000000001',
@@ -19,6 +19,8 @@ export const newRow = (whose: string): Omit<Order, 'lease_until_ms'> => ({
   fee_type: 'CNY',
   payer_field: 'sub_open_id',
   payer_id: 'oTestPayer0001',
+  merchant_order_id: null,
+  purchase_slot: null,
   caller: 'local',
   idempotency_key: null,
   content_hash: 'hash',
@@ -34,10 +36,17 @@ export const newRow = (whose: string): Omit<Order, 'lease_until_ms'> => ({
   lease_token: 1,
   lease_holder: 'bench',
   looked_at_ms: 0,
+  looks: 0,
+  fruitless: 0,
+  not_founds: 0,
+  notified_at_ms: null,
   jsapi_args: null,
   transaction_id: null,
   paid_at: null,
   cash_fee: null,
   settlement_total_fee: null,
   wallet_state: null,
+  reserved_fen: 0,
+  refunded_fen: 0,
+  late_policy: null,
 })

@@ -1,6 +1,6 @@
 import { Fault } from '../../../shared/base/errors'
 import { openAuthorize } from '../../../shared/access/open'
-import { readEvent } from '../../../shared/http/event'
+import { readHead } from '../../../shared/http/event'
 
 const named = (name: string) => openAuthorize({ headers: { 'x-local-caller': name } })
 
@@ -56,7 +56,7 @@ describe('the open door', () => {
   })
 
   test('reads the header in any case, and two names are none', async () => {
-    const through = (headers: object) => openAuthorize(readEvent({ httpMethod: 'GET', path: '/', headers }))
+    const through = (headers: object) => openAuthorize(readHead({ httpMethod: 'GET', path: '/', headers }))
     expect(await through({ 'X-Local-Caller': 'alice' })).toEqual({ id: 'alice', kind: 'merchant' })
     await expect(through({ 'x-local-caller': ['alice', 'bob'] })).rejects.toMatchObject({
       code: 'caller_unknown',

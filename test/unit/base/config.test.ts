@@ -23,6 +23,22 @@ const deployed: Env = {
   DATABASE_URL: `mysql://pay:${PASSWORD}@10.0.0.5:3306/orders`,
 }
 
+/** 32 bytes, as a generator of Standard Webhooks writes them. */
+const WEBHOOK_SECRET = `whsec_${Buffer.from('a webhook secret of 32 bytes ok!').toString('base64')}`
+const webhook: Env = {
+  MERCHANT_WEBHOOK_URL: 'https://shop.example.com/hook?from=pay',
+  MERCHANT_WEBHOOK_SECRET: WEBHOOK_SECRET,
+}
+
+const second = {
+  out_mch_id: 'mch1',
+  out_sub_mch_id: 'sub2',
+  out_shop_id: 'shop2',
+  order_prefix: 'cd34',
+  authen_key: 'secondKeyOfAnother=Merchant',
+}
+const others = (...merchants: unknown[]) => JSON.stringify(merchants)
+
 /** What one machine has. */
 const local: Env = {
   ...deployed,
@@ -49,23 +65,32 @@ describe('a complete configuration', () => {
   test('of a deployed function is read, with the defaults filled in', () => {
     const config = readConfig(deployed, true)
     expect(config).toMatchObject({
-      merchant: {
-        out_mch_id: 'mch1',
-        out_sub_mch_id: 'sub1',
-        out_shop_id: 'shop1',
-        order_prefix: 'ab12',
-      },
+      merchants: [
+        {
+          out_mch_id: 'mch1',
+          out_sub_mch_id: 'sub1',
+          out_shop_id: 'shop1',
+          order_prefix: 'ab12',
+        },
+      ],
       cloudPay: {
         baseUrl: 'https://pay.qcloud.com/cpay/',
         timeoutMs: 6000,
         caFile: undefined,
         spbillCreateIp: '127.0.0.1',
+        callerNotifyUrl: undefined,
+        perMinute: 600,
       },
       orderLifeS: 900,
+      closeNotBeforeS: 300,
+      latePayment: 'refund',
+      refundCeilings: { hourFen: 2_000_000, dayFen: 10_000_000 },
+      webhook: undefined,
       database: { dialect: 'mysql' },
       callers: 'injected',
     })
-    expect(config.merchant.authen_key.reveal()).toBe(KEY)
+    expect(config.merchants).toHaveLength(1)
+    expect(config.merchants[0].authen_key.reveal()).toBe(KEY)
     expect(config.database.url.reveal()).toBe(deployed['DATABASE_URL'])
   })
 
@@ -76,12 +101,16 @@ describe('a complete configuration', () => {
     expect(config.database.url.reveal()).toBe('sqlite:.local/orders.db')
   })
 
-  test('shows neither the key nor the database password, however it is printed', () => {
-    const config = readConfig(deployed, true)
+  test('shows neither a key nor the database password, however it is printed', () => {
+    const config = readConfig({ ...deployed, ...webhook, CLOUD_PAY_OTHER_MERCHANTS: others(second) }, true)
+    expect(config.webhook?.secret.reveal()).toBe(WEBHOOK_SECRET)
+    expect(config.merchants[1]?.authen_key.reveal()).toBe(second.authen_key)
     for (const text of [JSON.stringify(config), inspect(config, { depth: 9, showHidden: true })]) {
       expect(text).not.toContain(KEY)
       expect(text).not.toContain(JSON.stringify(KEY).slice(1, -1))
       expect(text).not.toContain(PASSWORD)
+      expect(text).not.toContain(second.authen_key)
+      expect(text).not.toContain(WEBHOOK_SECRET.slice(6))
     }
   })
 
@@ -90,6 +119,16 @@ describe('a complete configuration', () => {
     'CLOUD_PAY_TIMEOUT_MS',
     'CLOUD_PAY_SPBILL_CREATE_IP',
     'ORDER_LIFE_SECONDS',
+    'CLOUD_PAY_OTHER_MERCHANTS',
+    'CALLER_NOTIFY_URL',
+    'CLOUD_PAY_PER_MINUTE',
+    'CLOSE_NOT_BEFORE',
+    'LATE_PAYMENT',
+    'REFUND_HOUR_MAX_FEN',
+    'REFUND_DAY_MAX_FEN',
+    'MERCHANT_WEBHOOK_URL',
+    'MERCHANT_WEBHOOK_SECRET',
+    'MERCHANT_WEBHOOK_ALLOW_PRIVATE',
   ])('takes an empty %s for one that is not there', (name) => {
     expect(readConfig({ ...deployed, [name]: '' }, true)).toEqual(readConfig(deployed, true))
   })
@@ -103,6 +142,13 @@ describe('a complete configuration', () => {
         CLOUD_PAY_CA_FILE: '/opt/ca.pem',
         CLOUD_PAY_SPBILL_CREATE_IP: '203.0.113.24',
         ORDER_LIFE_SECONDS: '7200',
+        CALLER_NOTIFY_URL: 'https://notify.example.com/notify',
+        CLOUD_PAY_PER_MINUTE: '100000',
+        CLOSE_NOT_BEFORE: '0',
+        LATE_PAYMENT: 'honour',
+        REFUND_HOUR_MAX_FEN: '0',
+        REFUND_DAY_MAX_FEN: '999999999',
+        ...webhook,
       },
       true,
     )
@@ -111,8 +157,17 @@ describe('a complete configuration', () => {
       timeoutMs: 500,
       caFile: '/opt/ca.pem',
       spbillCreateIp: '203.0.113.24',
+      callerNotifyUrl: 'https://notify.example.com/notify',
+      perMinute: 100_000,
     })
-    expect(config.orderLifeS).toBe(7200)
+    expect(config).toMatchObject({
+      orderLifeS: 7200,
+      closeNotBeforeS: 0,
+      latePayment: 'honour',
+      refundCeilings: { hourFen: 0, dayFen: 999_999_999 },
+      webhook: { url: 'https://shop.example.com/hook?from=pay', allowPrivate: false },
+    })
+    expect(config.webhook?.secret.reveal()).toBe(WEBHOOK_SECRET)
   })
 })
 
@@ -170,6 +225,91 @@ describe('faults', () => {
     ['DATABASE_URL', `postgres://u:${PASSWORD}@h/d?ssl=true`, 'has an option other than'],
     ['DATABASE_URL', `mysql://u:${PASSWORD}@10.0.0.5/d?tls=verify`, 'must have a host name for tls=verify'],
     ['DATABASE_URL', `mysql://u:${PASSWORD}%zz@h/d`, ''],
+    ['CLOUD_PAY_PER_MINUTE', '0', 'whole number from 1 to 100000'],
+    ['CLOUD_PAY_PER_MINUTE', '100001', 'whole number from 1 to 100000'],
+    ['CLOUD_PAY_PER_MINUTE', 'many-a-minute', 'whole number'],
+    ['CLOSE_NOT_BEFORE', '7201', 'whole number from 0 to 7200'],
+    ['CLOSE_NOT_BEFORE', '-1', 'whole number from 0 to 7200'],
+    ['CLOSE_NOT_BEFORE', '5 minutes', 'whole number from 0 to 7200'],
+    ['LATE_PAYMENT', 'keep', 'must be refund or honour'],
+    ['LATE_PAYMENT', 'Refund', 'must be refund or honour'],
+    ['LATE_PAYMENT', 'honor', 'must be refund or honour'],
+    ['REFUND_HOUR_MAX_FEN', '-1', 'whole number from 0 to 999999999'],
+    ['REFUND_HOUR_MAX_FEN', '1000000000', 'whole number from 0 to 999999999'],
+    ['REFUND_HOUR_MAX_FEN', '20000.00', 'whole number from 0 to 999999999'],
+    ['REFUND_DAY_MAX_FEN', '1e9', 'whole number from 0 to 999999999'],
+    ['REFUND_DAY_MAX_FEN', 'unlimited', 'whole number from 0 to 999999999'],
+    ['CALLER_NOTIFY_URL', 'http://notify.example.com/notify', 'must be an https:// URL'],
+    ['CALLER_NOTIFY_URL', 'notify.example.com/notify', 'must be an https:// URL'],
+    ['CALLER_NOTIFY_URL', 'ftp://notify.example.com/', 'must be an https:// URL'],
+    ['CALLER_NOTIFY_URL', 'https:///', 'must be an https:// URL'],
+    ['CALLER_NOTIFY_URL', 'https://me@notify.example.com/', 'must be an https:// URL'],
+    ['CALLER_NOTIFY_URL', `https://me:${PASSWORD}@notify.example.com/`, 'must be an https:// URL'],
+    ['CLOUD_PAY_OTHER_MERCHANTS', '{', 'must be a JSON list'],
+    ['CLOUD_PAY_OTHER_MERCHANTS', 'null', 'must be a JSON list'],
+    ['CLOUD_PAY_OTHER_MERCHANTS', JSON.stringify(second), 'must be a JSON list'],
+    ['CLOUD_PAY_OTHER_MERCHANTS', others({ ...second, out_mch_id: '' }), 'no usable out_mch_id in entry 1'],
+    ['CLOUD_PAY_OTHER_MERCHANTS', others({ ...second, out_mch_id: 7 }), 'no usable out_mch_id in entry 1'],
+    [
+      'CLOUD_PAY_OTHER_MERCHANTS',
+      others({ ...second, out_sub_mch_id: 'sub-2' }),
+      'no usable out_sub_mch_id in entry 1',
+    ],
+    [
+      'CLOUD_PAY_OTHER_MERCHANTS',
+      others({ ...second, out_shop_id: 's'.repeat(33) }),
+      'no usable out_shop_id in entry 1',
+    ],
+    [
+      'CLOUD_PAY_OTHER_MERCHANTS',
+      others({ ...second, order_prefix: 'cd_34' }),
+      'no usable order_prefix in entry 1',
+    ],
+    [
+      'CLOUD_PAY_OTHER_MERCHANTS',
+      others({ ...second, order_prefix: 'p'.repeat(19) }),
+      'too long an order_prefix in entry 1',
+    ],
+    [
+      'CLOUD_PAY_OTHER_MERCHANTS',
+      others({ ...second, order_prefix: 'ab12' }),
+      'an order_prefix that begins another, in entry 1',
+    ],
+    [
+      'CLOUD_PAY_OTHER_MERCHANTS',
+      others({ ...second, order_prefix: 'ab123' }),
+      'an order_prefix that begins another, in entry 1',
+    ],
+    [
+      'CLOUD_PAY_OTHER_MERCHANTS',
+      others({ ...second, order_prefix: 'ab' }),
+      'an order_prefix that begins another, in entry 1',
+    ],
+    [
+      'CLOUD_PAY_OTHER_MERCHANTS',
+      others(second, { ...second, out_sub_mch_id: 'sub3', order_prefix: 'cd345' }),
+      'an order_prefix that begins another, in entry 2',
+    ],
+    [
+      'CLOUD_PAY_OTHER_MERCHANTS',
+      others({ ...second, out_sub_mch_id: 'sub1' }),
+      'repeats an out_sub_mch_id in entry 1',
+    ],
+    [
+      'CLOUD_PAY_OTHER_MERCHANTS',
+      others(second, { ...second, order_prefix: 'ef56' }),
+      'repeats an out_sub_mch_id in entry 2',
+    ],
+    [
+      'CLOUD_PAY_OTHER_MERCHANTS',
+      others({ ...second, authen_key: undefined }),
+      'no usable authen_key in entry 1',
+    ],
+    [
+      'CLOUD_PAY_OTHER_MERCHANTS',
+      others({ ...second, authen_key: `${second.authen_key}\n` }),
+      'no usable authen_key in entry 1',
+    ],
     ['CALLERS', 'everybody', 'must be "open" or left out'],
     ['CALLERS', 'OPEN', 'must be "open" or left out'],
   ]
@@ -180,6 +320,47 @@ describe('faults', () => {
     expect(faults[0]).toContain(says)
     if (value && value.length > 4) expect(faults.join()).not.toContain(value)
     expect(faults.join()).not.toContain(PASSWORD)
+    expect(faults.join()).not.toContain(second.authen_key)
+  })
+
+  test.each([null, 7, 'sub2', [], [second]])('an other merchant that is %j lacks everything', (entry) => {
+    const faults = faultsOf({ ...deployed, CLOUD_PAY_OTHER_MERCHANTS: others(second, entry) }, true)
+    for (const name of ['out_mch_id', 'out_sub_mch_id', 'out_shop_id', 'order_prefix', 'authen_key']) {
+      expect(faults).toContain(`CLOUD_PAY_OTHER_MERCHANTS has no usable ${name} in entry 2`)
+    }
+  })
+
+  const wrongWebhook: [name: string, value: string | undefined, says: string][] = [
+    ['MERCHANT_WEBHOOK_URL', 'http://shop.example.com/hook', 'must be an https:// URL'],
+    ['MERCHANT_WEBHOOK_URL', 'shop.example.com/hook', 'must be an https:// URL'],
+    ['MERCHANT_WEBHOOK_URL', 'file:///etc/passwd', 'must be an https:// URL'],
+    ['MERCHANT_WEBHOOK_URL', 'https://me@shop.example.com/hook', 'without user or password'],
+    ['MERCHANT_WEBHOOK_URL', `https://me:${PASSWORD}@shop.example.com/hook`, 'without user or password'],
+    ['MERCHANT_WEBHOOK_URL', 'https://shop.example.com./hook', 'must be an https:// URL'],
+    ['MERCHANT_WEBHOOK_SECRET', undefined, 'must be whsec_'],
+    ['MERCHANT_WEBHOOK_SECRET', '', 'must be whsec_'],
+    ['MERCHANT_WEBHOOK_SECRET', WEBHOOK_SECRET.slice(6), 'must be whsec_'],
+    ['MERCHANT_WEBHOOK_SECRET', ` ${WEBHOOK_SECRET}`, 'must be whsec_'],
+    ['MERCHANT_WEBHOOK_SECRET', `${WEBHOOK_SECRET}\n`, 'must be whsec_'],
+    ['MERCHANT_WEBHOOK_SECRET', `whsec_${'A'.repeat(30)}`, 'base64 of 24 to 64 bytes'],
+    ['MERCHANT_WEBHOOK_SECRET', `whsec_${'A'.repeat(28)}`, 'base64 of 24 to 64 bytes'],
+    ['MERCHANT_WEBHOOK_SECRET', `whsec_${'A'.repeat(88)}`, 'base64 of 24 to 64 bytes'],
+    ['MERCHANT_WEBHOOK_SECRET', `whsec_${'-_'.repeat(16)}`, 'must be whsec_'],
+  ]
+
+  test.each(wrongWebhook)('%s = %j is told by name, alone and without its value', (name, value, says) => {
+    const faults = faultsOf({ ...deployed, ...webhook, [name]: value }, true)
+    expect(faults).toEqual([expect.stringContaining(`${name} `)])
+    expect(faults[0]).toContain(says)
+    if (value) expect(faults.join()).not.toContain(value.trim())
+    expect(faults.join()).not.toContain(PASSWORD)
+    expect(faults.join()).not.toContain(WEBHOOK_SECRET.slice(6))
+  })
+
+  test('of a webhook are none where no webhook is wanted', () => {
+    expect(faultsOf({ ...deployed, MERCHANT_WEBHOOK_SECRET: 'nonsense' }, true)).toEqual([])
+    const config = readConfig({ ...deployed, MERCHANT_WEBHOOK_SECRET: WEBHOOK_SECRET }, true)
+    expect(config.webhook).toBeUndefined()
   })
 
   test.each(['postgres', 'postgresql', 'mysql'])('%s is a database SCF may have', (scheme) => {
@@ -199,6 +380,16 @@ describe('faults', () => {
       CLOUD_PAY_TIMEOUT_MS: 'secret-timeout',
       CLOUD_PAY_SPBILL_CREATE_IP: 'secret-ip',
       ORDER_LIFE_SECONDS: 'secret-life',
+      CLOUD_PAY_OTHER_MERCHANTS: '[{"secret":"secret"}]',
+      CALLER_NOTIFY_URL: 'secret://secret',
+      CLOUD_PAY_PER_MINUTE: 'secret-number',
+      CLOSE_NOT_BEFORE: 'secret-seconds',
+      LATE_PAYMENT: 'secret-policy',
+      REFUND_HOUR_MAX_FEN: 'secret-hour',
+      REFUND_DAY_MAX_FEN: 'secret-day',
+      MERCHANT_WEBHOOK_URL: 'secret://secret',
+      MERCHANT_WEBHOOK_SECRET: 'whsec_secretsecret',
+      MERCHANT_WEBHOOK_ALLOW_PRIVATE: 'secret',
       DATABASE_URL: 'secret://database',
       CALLERS: 'secret-callers',
       GATEWAY_LISTEN_HOST: 'secret-listen',
@@ -215,11 +406,20 @@ describe('faults', () => {
         'CLOUD_PAY_TIMEOUT_MS',
         'CLOUD_PAY_SPBILL_CREATE_IP',
         'ORDER_LIFE_SECONDS',
+        'CLOUD_PAY_OTHER_MERCHANTS',
+        'CALLER_NOTIFY_URL',
+        'CLOUD_PAY_PER_MINUTE',
+        'CLOSE_NOT_BEFORE',
+        'LATE_PAYMENT',
+        'REFUND_HOUR_MAX_FEN',
+        'REFUND_DAY_MAX_FEN',
+        'MERCHANT_WEBHOOK_URL',
+        'MERCHANT_WEBHOOK_SECRET',
         'DATABASE_URL',
         'CALLERS',
       ]),
     )
-    expect(faults.join()).not.toMatch(/secret/i)
+    expect(faults.join().replaceAll('MERCHANT_WEBHOOK_SECRET', '')).not.toMatch(/secret/i)
   })
 
   test('of an empty environment name everything that must be given', () => {
@@ -247,6 +447,71 @@ describe('the order prefix', () => {
     const faults = faultsOf({ ...deployed, CLOUD_PAY_ORDER_PREFIX: 'p'.repeat(length) }, true)
     if (length <= 18) expect(faults).toEqual([])
     else expect(faults).toEqual([expect.stringMatching(/^CLOUD_PAY_ORDER_PREFIX leaves fewer than 14/)])
+  })
+})
+
+describe('other merchants', () => {
+  const third = { ...second, out_sub_mch_id: 'sub3', order_prefix: 'ef56' }
+
+  test('come after the first, in their order, each with its own key', () => {
+    const { merchants } = readConfig(
+      { ...deployed, CLOUD_PAY_OTHER_MERCHANTS: others(second, { ...third, remark: 'ignored' }) },
+      true,
+    )
+    expect(merchants.map((one) => one.out_sub_mch_id)).toEqual(['sub1', 'sub2', 'sub3'])
+    expect(merchants.map((one) => one.order_prefix)).toEqual(['ab12', 'cd34', 'ef56'])
+    expect(merchants.map((one) => one.authen_key.reveal())).toEqual([
+      KEY,
+      second.authen_key,
+      third.authen_key,
+    ])
+    expect(Object.keys(merchants[2]!)).toEqual(Object.keys(merchants[0]))
+  })
+
+  test('may be none', () => {
+    expect(readConfig({ ...deployed, CLOUD_PAY_OTHER_MERCHANTS: '[]' }, true).merchants).toHaveLength(1)
+  })
+
+  test('may not have the key the sandbox publishes either, but on one machine', () => {
+    const CLOUD_PAY_OTHER_MERCHANTS = others({ ...second, authen_key: SANDBOX_MERCHANT.authen_key })
+    expect(faultsOf({ ...deployed, CLOUD_PAY_OTHER_MERCHANTS }, true)).toEqual([
+      expect.stringContaining('is the key the sandbox publishes'),
+    ])
+    expect(faultsOf({ ...local, CLOUD_PAY_OTHER_MERCHANTS })).toEqual([])
+  })
+})
+
+describe('addresses that are called', () => {
+  test('the notify URL may be http:// only while Cloud Pay itself is on this machine', () => {
+    const CALLER_NOTIFY_URL = 'http://127.0.0.1:8080/notify'
+    expect(readConfig({ ...local, CALLER_NOTIFY_URL }).cloudPay.callerNotifyUrl).toBe(CALLER_NOTIFY_URL)
+    expect(namesOf(faultsOf({ ...deployed, CALLER_NOTIFY_URL }, true))).toEqual(['CALLER_NOTIFY_URL'])
+  })
+
+  test('the webhook may be http:// only when private addresses are allowed, by exactly "yes"', () => {
+    const http = { ...deployed, ...webhook, MERCHANT_WEBHOOK_URL: 'http://10.0.0.8/hook' }
+    const allowed = { ...http, MERCHANT_WEBHOOK_ALLOW_PRIVATE: 'yes' }
+    expect(readConfig(allowed, true).webhook).toMatchObject({
+      url: 'http://10.0.0.8/hook',
+      allowPrivate: true,
+    })
+    for (const value of [undefined, '', 'no', 'YES', 'true', '1', ' yes']) {
+      const faults = faultsOf({ ...http, MERCHANT_WEBHOOK_ALLOW_PRIVATE: value }, true)
+      expect(namesOf(faults)).toEqual(['MERCHANT_WEBHOOK_URL'])
+    }
+    expect(readConfig({ ...deployed, ...webhook }, true).webhook?.allowPrivate).toBe(false)
+  })
+
+  test.each([24, 32, 64])('the webhook may have a secret of %d bytes', (bytes) => {
+    const secret = `whsec_${Buffer.alloc(bytes, 7).toString('base64')}`
+    expect(faultsOf({ ...deployed, ...webhook, MERCHANT_WEBHOOK_SECRET: secret }, true)).toEqual([])
+  })
+
+  test.each([0, 1, 23, 65, 128])('the webhook may not have a secret of %d bytes', (bytes) => {
+    const secret = `whsec_${Buffer.alloc(bytes, 7).toString('base64')}`
+    expect(namesOf(faultsOf({ ...deployed, ...webhook, MERCHANT_WEBHOOK_SECRET: secret }, true))).toEqual([
+      'MERCHANT_WEBHOOK_SECRET',
+    ])
   })
 })
 

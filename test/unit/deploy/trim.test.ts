@@ -1,4 +1,13 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,7 +16,20 @@ import { runInNewContext } from 'node:vm'
 import * as esbuild from 'esbuild'
 import { bundle as bundleFunctions } from '../../../deploy/bundle'
 import { trimDrivers } from '../../../deploy/trim'
+import type { NewAnomaly } from '../../../shared/order/anomaly'
+import type { NewMessage } from '../../../shared/order/message'
+import type { Refund } from '../../../shared/order/refund'
+import type * as Anomalies from '../../../shared/store/anomalies'
+import type * as Beside from '../../../shared/store/beside'
+import type * as Counters from '../../../shared/store/counters'
+import type * as Due from '../../../shared/store/due'
+import type * as Marks from '../../../shared/store/marks'
+import type * as Notifications from '../../../shared/store/notifications'
+import type { Store } from '../../../shared/store/open'
 import type * as Orders from '../../../shared/store/orders'
+import type * as Outbox from '../../../shared/store/outbox'
+import type { DueMessage } from '../../../shared/store/outbox'
+import type * as Refunds from '../../../shared/store/refunds'
 import { newOrder } from '../../support/orders'
 
 const modules = join(__dirname, '../../../node_modules')
@@ -72,15 +94,20 @@ const KYSELY = `export {
   Kysely, MysqlAdapter, MysqlQueryCompiler, PostgresAdapter, PostgresQueryCompiler, sql,
 } from 'kysely'`
 
-/** A database that answers nothing, and what it was told: SQL and parameters of each statement. */
+type Said = { sql: string; parameters: unknown[] }
+type Answer = { rows?: unknown[]; affected?: number }
+
+/** A database that answers nothing or as it is told, and what it was told: SQL and parameters of each statement. */
 function recording(
   it: Record<string, Inside>,
   dialect: 'Mysql' | 'Postgres',
-): { db: Inside; said: unknown[] } {
-  const said: unknown[] = []
+  answer: (sql: string) => Answer = () => ({}),
+): { db: Inside; said: Said[] } {
+  const said: Said[] = []
   const say = async (sql: string, parameters: readonly unknown[] = []) => {
     said.push({ sql, parameters: [...parameters] })
-    return { rows: [], numAffectedRows: 1n }
+    const { rows = [], affected = 1 } = answer(sql)
+    return { rows, numAffectedRows: BigInt(affected) }
   }
   const connection = {
     executeQuery: (query: Inside) => say(query.sql, query.parameters),
@@ -321,7 +348,183 @@ describe('a part that was left out says so when it is reached', () => {
 })
 
 describe('queries', () => {
-  const order = { ...newOrder(), lease_until_ms: 5 }
+  const order = { ...newOrder(), lease_until_ms: 5, next_due_at_ms: 1_800_000_000_000 }
+  const refund: Refund = {
+    ...{ out_sub_mch_id: order.out_sub_mch_id, out_trade_no: order.out_trade_no, out_refund_no: 'sb01r1' },
+    ...{ refund_fee: 30, reason: "it's cold", caller: 'shop', request_content: '{}', version: 1, sends: 0 },
+    ...{ created_at: 5, updated_at: 5, looks: 0, refund_id: null, wallet_state: null },
+    origin: 'request',
+    state: 'requested',
+    next_due_at_ms: 1_800_000_000_000,
+  }
+  const message: NewMessage = {
+    ...{
+      type: 'refund.failed',
+      about: 'sb01r1',
+      out_trade_no: order.out_trade_no,
+      payload: `{"it":"'\\\\"}`,
+    },
+  }
+  const { out_sub_mch_id, out_trade_no } = order
+  const matter = { out_sub_mch_id, out_trade_no, evidence: { list: ["a'b"], none: null } }
+  const anomaly: NewAnomaly = { kind: 'second_payment', ...matter }
+  const note = { ...matter, id: 'n1', received_at: 9, claims: { total_fee: 100 } }
+  const due = { ...order, looks: 0 }
+  const dueMessage: DueMessage = {
+    ...{ id: 'evt_x', out_sub_mch_id, out_trade_no, payload: '{}', created_at: 1, attempts: 2 },
+    type: 'anomaly',
+    next_due_at_ms: 1_800_000_000_000,
+    delivered_at: null,
+    last_error: null,
+  }
+  const limit = { name: 'refunds:hour', periodMs: 3_600_000, max: 1000 }
+  const event = { at: 7, kind: 'refund', detail: { 'it\'s "quoted"': '\\' } } as const
+  const beside = { messages: [message], anomalies: [anomaly, { ...anomaly, about: 'x' }] }
+
+  type Calls<It> = {
+    // eslint-disable-next-line @typescript-eslint/no-explicit-any -- whatever it takes
+    [Name in keyof It as It[Name] extends (...given: any[]) => unknown ? Name : never]: (
+      it: It,
+      given: Store,
+    ) => Promise<unknown>[]
+  }
+  /** What is said inside a transaction. */
+  const sayOf = (given: Store) => (query: Parameters<Store['connection']['run']>[0]) =>
+    given.connection.run(query)
+
+  /** Every function of shared/store that makes statements, in every way it builds them, by module. */
+  type Modules = {
+    orders: Calls<typeof Orders>
+    refunds: Calls<typeof Refunds>
+    due: Calls<typeof Due>
+    outbox: Calls<typeof Outbox>
+    notifications: Calls<typeof Notifications>
+    counters: Calls<typeof Counters>
+    marks: Calls<typeof Marks>
+    anomalies: Calls<typeof Anomalies>
+    beside: Calls<typeof Beside>
+  }
+  const calls: Modules = {
+    orders: {
+      findOrder: (it, given) => [it.findOrder(given, order)],
+      findOrdersFor: (it, given) =>
+        [undefined, order.out_trade_no].flatMap((out_trade_no) =>
+          [null, 'key'].map((idempotency_key) =>
+            it.findOrdersFor(given, { ...order, out_trade_no, idempotency_key }),
+          ),
+        ),
+      findOrderOfPurchase: (it, given) => [it.findOrderOfPurchase(given, out_sub_mch_id, "purchase'7")],
+      listPaidOrders: (it, given) => [
+        it.listPaidOrders(given, { out_sub_mch_id, from: 1, to: 2, after: '', limit: 50 }),
+      ],
+      listEvents: (it, given) => [it.listEvents(given, order)],
+      insertOrder: (it, given) => [
+        it.insertOrder(given, order, 15_000),
+        it.insertOrder(given, { ...order, purchase_slot: 'purchase' }, 15_000.4, 3.6),
+      ],
+      moveOrder: (it, given) => [
+        it.moveOrder(given, order, {}, { at: 7, kind: 'asked', detail: {} }),
+        it.moveOrder(
+          given,
+          order,
+          { state: 'paid', flag: null, paid_at: 6, cash_fee: 0, wallet_state: 1, lease_until_ms: 0 },
+          { at: 8, kind: 'moved', detail: { 'it\'s "quoted"': '\\' } },
+        ),
+        it.moveOrder(given, order, { state: 'closed', due_in_ms: 300_000 }, event, beside),
+        it.moveOrder(given, order, { state: 'paid', due_in_ms: null }, event, { anomalies: [anomaly] }),
+      ],
+      sayMove: (it, given) => [
+        it.sayMove(given, sayOf(given), order, { reserved_fen: 1, purchase_slot: null }, event),
+      ],
+      takeLease: (it, given) => [it.takeLease(given, order, "o'holder", 15_000)],
+      countSend: (it, given) => [it.countSend(given, order, { token: 2, holder: 'holder' })],
+      claimLook: (it, given) => [it.claimLook(given, order, 2_000)],
+      scheduleOrder: (it, given) => [
+        it.scheduleOrder(given, order, { inMs: 30_000, looks: 2, fruitless: 0 }),
+        it.scheduleOrder(given, order, null),
+        it.scheduleOrder(given, { ...order, next_due_at_ms: null }, null),
+      ],
+      guardOf: () => [],
+      moved: () => [],
+    },
+    refunds: {
+      findRefund: (it, given) => [it.findRefund(given, refund)],
+      listRefunds: (it, given) => [it.listRefunds(given, order)],
+      insertRefund: (it, given) => [
+        it.insertRefund(given, order, refund, 30_000, event, [limit, { ...limit, name: 'day' }], beside),
+        it.insertRefund(given, order, refund, null, event, []),
+      ],
+      moveRefund: (it, given) => [
+        it.moveRefund(
+          given,
+          order,
+          refund,
+          {
+            refund: { state: 'succeeded', refund_id: '50', wallet_state: 2, looks: 3, due_in_ms: null },
+            order: { refunded_fen: 30 },
+          },
+          event,
+          beside,
+        ),
+        it.moveRefund(given, order, refund, { refund: {}, order: {} }, event),
+        it.moveRefund(
+          given,
+          order,
+          refund,
+          { refund: { due_in_ms: 60_000 }, order: { due_in_ms: 0 } },
+          event,
+        ),
+      ],
+      countRefundSend: (it, given) => [it.countRefundSend(given, refund)],
+      scheduleRefund: (it, given) => [it.scheduleRefund(given, refund, 300_000)],
+    },
+    due: {
+      listDueOrders: (it, given) =>
+        (['new', 'late'] as const).map((lane) =>
+          it.listDueOrders(given, { out_sub_mch_id, limit: 25 }, lane),
+        ),
+      listDueRefunds: (it, given) => [it.listDueRefunds(given, { out_sub_mch_id, limit: 25 })],
+      claimDueOrder: (it, given) => [it.claimDueOrder(given, due, 20_000)],
+      claimDueRefund: (it, given) => [it.claimDueRefund(given, { ...refund, next_due_at_ms: 5 }, 20_000)],
+    },
+    outbox: {
+      listDueMessages: (it, given) => [it.listDueMessages(given, 20)],
+      claimMessage: (it, given) => [it.claimMessage(given, dueMessage, 30_000)],
+      markDelivered: (it, given) => [it.markDelivered(given, 'evt_x', 3, 7)],
+      retryMessage: (it, given) => [it.retryMessage(given, 'evt_x', 3, "it's 500", 60_000)],
+      giveUpMessage: (it, given) => [it.giveUpMessage(given, 'evt_x', 3, "it's 500", 7, anomaly)],
+    },
+    notifications: {
+      insertNotification: (it, given) => [
+        it.insertNotification(given, { ...note, orphan: false }),
+        it.insertNotification(given, { ...note, orphan: true }, [anomaly]),
+      ],
+      listOrphans: (it, given) => [it.listOrphans(given, 20)],
+      adoptOrphan: (it, given) => [it.adoptOrphan(given, { out_sub_mch_id, out_trade_no, id: 'n1' })],
+      hintOrder: (it, given) => [it.hintOrder(given, order)],
+    },
+    counters: {
+      sayUse: (it, given) => [it.sayUse(given, sayOf(given), limit, 5, () => undefined)],
+      useUpTo: (it, given) => [it.useUpTo(given, limit, 5)],
+      databaseNow: (it, given) => [it.databaseNow(given)],
+    },
+    marks: {
+      findMark: (it, given) => [it.findMark(given, 'timer')],
+      setMark: (it, given) => [it.setMark(given, 'timer', "it's done")],
+    },
+    anomalies: {
+      listAnomalies: (it, given) =>
+        (['open', 'all'] as const).map((which) => it.listAnomalies(given, which, 20)),
+      resolveAnomaly: (it, given) => [it.resolveAnomaly(given, 'id', 7, "it's done")],
+    },
+    beside: {
+      sayBeside: (it, given) => [it.sayBeside(given, sayOf(given), out_sub_mch_id, 7, beside)],
+      noteAnomalies: (it, given) => [it.noteAnomalies(given, 7, [anomaly])],
+    },
+  }
+  const names = Object.keys(calls) as (keyof Modules)[]
+  const source = join(__dirname, '../../../shared/store')
+
   const store = (dialect: 'Mysql' | 'Postgres', db: Inside) => {
     const run = async (query: unknown) => {
       const { rows, numAffectedRows } = await db.executeQuery(query)
@@ -329,58 +532,99 @@ describe('queries', () => {
     }
     const inTransaction = (work: (say: typeof run) => Promise<void>) => work(run)
     const connection = { run, inTransaction }
-    return { db, dialect: dialect.toLowerCase(), connection } as unknown as Parameters<
-      typeof Orders.findOrder
-    >[0]
-  }
-  type Given = Parameters<typeof Orders.findOrder>[0]
-
-  /** Every function of shared/store/orders.ts, in every way it builds its statements. */
-  const calls: Record<string, (it: typeof Orders, given: Given) => Promise<unknown>[]> = {
-    findOrder: (it, given) => [it.findOrder(given, order)],
-    findOrdersFor: (it, given) =>
-      [undefined, order.out_trade_no].flatMap((out_trade_no) =>
-        [null, 'key'].map((idempotency_key) =>
-          it.findOrdersFor(given, { ...order, out_trade_no, idempotency_key }),
-        ),
-      ),
-    listEvents: (it, given) => [it.listEvents(given, order)],
-    insertOrder: (it, given) => [it.insertOrder(given, order, 15_000)],
-    moveOrder: (it, given) => [
-      it.moveOrder(given, order, {}, { at: 7, kind: 'asked', detail: {} }),
-      it.moveOrder(
-        given,
-        order,
-        { state: 'paid', flag: null, paid_at: 6, cash_fee: 0, wallet_state: 1, lease_until_ms: 0 },
-        { at: 8, kind: 'moved', detail: { 'it\'s "quoted"': '\\' } },
-      ),
-    ],
-    takeLease: (it, given) => [it.takeLease(given, order, "o'holder", 15_000)],
-    countSend: (it, given) => [it.countSend(given, order, { token: 2, holder: 'holder' })],
-    claimLook: (it, given) => [it.claimLook(given, order, 2_000)],
-    moved: () => [],
+    return { db, dialect: dialect.toLowerCase(), connection } as unknown as Store
   }
 
-  test.each(['Mysql', 'Postgres'] as const)('of %s have the text they had', async (dialect) => {
-    const saidBy = async (code: string) => {
+  const now_ms = '1800000000000'
+  /** A database in which nothing is yet, and one in which everything is: either is asked in its own words. */
+  const databases: Record<'empty' | 'full', (sql: string) => Answer> = {
+    empty: (sql) => ({
+      rows: / from [`"]/.test(sql) ? [] : [{ now_ms }],
+      affected: /^update .(anomalies|marks)/.test(sql) ? 0 : 1,
+    }),
+    full: (sql) => ({
+      rows: / from .counters/.test(sql) ? [{ period: 1, used: 2, now_ms }] : databases.empty(sql).rows!,
+    }),
+  }
+
+  test('are covered in every module that makes statements', () => {
+    const making = readdirSync(source).filter((file) =>
+      /= statement</.test(readFileSync(join(source, file), 'utf8')),
+    )
+    expect(making.map((file) => file.replace('.ts', '')).sort()).toEqual([...names].sort())
+  })
+
+  describe.each(['Mysql', 'Postgres'] as const)('of %s', (dialect) => {
+    const contents = `${names.map((name) => `export * as ${name} from './${name}'`).join('\n')}\n${KYSELY}`
+
+    /** Everything that is said, in both databases; and the modules, as they are afterwards. */
+    const sayAll = async (code: string) => {
       const it = run(code)
-      const { db, said } = recording(it, dialect)
-      const functions = Object.keys(it).filter((name) => /^[a-z]/.test(name) && name !== 'sql')
-      expect(functions.sort()).toEqual(Object.keys(calls).sort())
-      for (const call of Object.values(calls)) {
-        for (const made of call(it as unknown as typeof Orders, store(dialect, db))) await made
+      const all: Said[] = []
+      for (const answer of Object.values(databases)) {
+        const { db, said } = recording(it, dialect, answer)
+        const given = store(dialect, db)
+        for (const name of names) {
+          const functions = Object.keys(it[name]).filter((each) => typeof it[name][each] === 'function')
+          expect([name, ...functions.sort()]).toEqual([name, ...Object.keys(calls[name]).sort()])
+          for (const call of Object.values(calls[name]) as ((
+            it: Inside,
+            given: Store,
+          ) => Promise<unknown>[])[]) {
+            for (const made of call(it[name], given)) await made
+          }
+        }
+        all.push(...said)
       }
-      return JSON.parse(JSON.stringify(said)) as { sql: string; parameters: unknown[] }[]
+      return { made: it['made'] as unknown, said: JSON.parse(JSON.stringify(all)) as Said[] }
     }
-    const contents = `export * from './orders'; ${KYSELY}`
-    const resolveDir = join(__dirname, '../../../shared/store')
-    const trimmed = await saidBy((await bundle(contents, resolveDir)).code)
-    const untrimmed = await saidBy((await bundle(contents, resolveDir, [])).code)
-    expect(trimmed).toEqual(untrimmed)
-    expect(trimmed.filter(({ sql }) => sql.startsWith('select'))).toHaveLength(5)
-    expect(trimmed.filter(({ sql }) => sql.startsWith('update'))).toHaveLength(5)
-    expect(trimmed.filter(({ sql }) => sql.startsWith('insert'))).toHaveLength(4)
-    expect(trimmed.every(({ parameters }) => Array.isArray(parameters))).toBe(true)
+
+    test('have the text they had', async () => {
+      const trimmed = (await sayAll((await bundle(contents, source)).code)).said
+      const untrimmed = (await sayAll((await bundle(contents, source, [])).code)).said
+      expect(trimmed).toEqual(untrimmed)
+      expect(trimmed.every(({ parameters }) => Array.isArray(parameters))).toBe(true)
+      // Each kind, and each way of putting it that the trimmed compiler must know.
+      const texts = new Set(trimmed.map(({ sql }) => sql))
+      const like = (shape: RegExp) => [...texts].filter((sql) => shape.test(sql)).length
+      expect([like(/^select/), like(/^update/), like(/^insert/)]).toEqual([18, 31, 9])
+      for (const shape of [
+        / limit /,
+        / order by \S+ desc/,
+        / in \(/,
+        / is null/,
+        /^select (?!.* from [`"])/,
+        /set .*= .\w+. \+ /,
+        / \+ \S+ <= .total_fee/,
+      ]) {
+        expect([shape, like(shape) > 0]).toEqual([shape, true])
+      }
+    })
+
+    test('are all of them: none is written in shared/store that is not said here', async () => {
+      const counting: esbuild.Plugin = {
+        name: 'counting',
+        setup(build) {
+          build.onLoad({ filter: /shared\/store\/statements\.ts$/ }, ({ path }) => {
+            const text = readFileSync(path, 'utf8')
+              .replace(
+                '  const written = new WeakMap',
+                '  const me = { text: String(write), used: 0 }\n  made.push(me)\n$&',
+              )
+              .replace('    let texts = written.get(store)', '    me.used++\n$&')
+            expect(text.match(/\bme\b/g)).toHaveLength(3)
+            return {
+              contents: `export const made: { text: string; used: number }[] = []\n${text}`,
+              loader: 'ts',
+            }
+          })
+        },
+      }
+      const { code } = await bundle(`export { made } from './statements'\n${contents}`, source, [counting])
+      const made = (await sayAll(code)).made as { text: string; used: number }[]
+      expect(made.length).toBeGreaterThan(40)
+      expect(made.filter(({ used }) => used === 0)).toEqual([])
+    })
   })
 
   // What orders.ts does not use, but a query there may well use tomorrow.

@@ -11,14 +11,18 @@ type Handle = (app: App, visit: Visit) => ReturnType<Route<App>['handle']>
 const SECRET = 'mysql://pay:Pw9-db-password@10.0.0.5/orders'
 
 /** A door with one function behind it, and everything it writes. */
-function house(handle: Handle, open?: () => Promise<App>) {
+function house(
+  handle: Handle,
+  open?: () => Promise<App>,
+  more: Pick<Route<App>, 'refuse' | 'withinMs'> = {},
+) {
   const boot: Line[] = []
   const lines: Line[] = []
   const into = (list: Line[]) => createLog((text) => list.push(JSON.parse(text) as Line), [])
   const app: App = { log: into(lines), name: 'app' }
   const opening = jest.fn(open ?? (async () => app))
   const routes: Route<App>[] = [
-    { method: 'POST', path: '/orders', handle },
+    { method: 'POST', path: '/orders', handle, ...more },
     { method: 'GET', path: '/orders/{out_trade_no}', handle },
     { method: 'GET', path: '/orders/{out_trade_no}/events/{seq}', handle },
     { method: 'GET', path: '/', handle },
@@ -95,8 +99,9 @@ describe('the context', () => {
 
   const times: [what: string, context: ScfContext | undefined, passMs: number, leftMs: number][] = [
     ['asks the platform', { getRemainingTimeInMillis: () => 9876 }, 0, 9876],
-    ['counts from then on', { getRemainingTimeInMillis: () => 9876 }, 876, 9000],
-    ['may be over', { getRemainingTimeInMillis: () => 100 }, 150, -50],
+    ['leaves the counting to the platform', { getRemainingTimeInMillis: () => 9876 }, 876, 9876],
+    ['may be over', { getRemainingTimeInMillis: () => -50 }, 150, -50],
+    ['may be over by our own watch', { time_limit_in_ms: 100 }, 150, -50],
     [
       'believes the platform that nothing is left',
       { getRemainingTimeInMillis: () => 0, time_limit_in_ms: 9 },
@@ -127,6 +132,16 @@ describe('the context', () => {
     }
     expect(await remaining(context, 0)).toBe(4321)
   })
+
+  test('is asked anew each time: what it said before is forgotten', async () => {
+    const says = [9000, 8000, 50]
+    const told: number[] = []
+    await house(async (_app, { requestId, deadline }) => {
+      told.push(deadline.remainingMs(), deadline.remainingMs(), deadline.remainingMs())
+      return json(200, {}, requestId)
+    }).visit(event(), { getRemainingTimeInMillis: () => says.shift() ?? 0 })
+    expect(told).toEqual([9000, 8000, 50])
+  })
 })
 
 describe('a fault in the configuration', () => {
@@ -146,11 +161,18 @@ describe('a fault in the configuration', () => {
     expect(boot).toHaveLength(3)
   })
 
-  test('stops a foreign path and an event that is none as well', async () => {
-    const { visit } = broken()
+  test('is not what a foreign path or an event that is none hears of: nothing is opened for those', async () => {
+    const { visit, opening } = broken()
     for (const what of [event('GET', '/nowhere'), { Type: 'Timer' }, null]) {
-      expect((await visit(what, {})).statusCode).toBe(503)
+      expect((await visit(what, {})).statusCode).toBe(404)
     }
+    expect(opening).not.toHaveBeenCalled()
+  })
+
+  test('comes before a fault of the body', async () => {
+    const { visit } = broken()
+    const answer = await visit(event('POST', '/orders', { body: '!', isBase64Encoded: true }), {})
+    expect(answer.statusCode).toBe(503)
   })
 
   test('is told to the log by variable name, and to the caller not at all', async () => {
@@ -316,19 +338,29 @@ describe('a fault meant for the caller', () => {
     body_not_json: 400,
     body_invalid: 400,
     idempotency_required: 400,
+    refund_number_required: 400,
     idempotency_key_invalid: 400,
     caller_unknown: 401,
     caller_not_allowed: 403,
     path_not_found: 404,
+    notification_refused: 401,
     order_not_found: 404,
     number_taken: 409,
     order_in_progress: 409,
+    purchase_open: 409,
+    purchase_paid: 409,
+    order_not_closable: 409,
+    order_not_refundable: 409,
+    refund_exceeds: 409,
+    refund_unresolved: 409,
     body_too_large: 413,
     content_differs: 422,
     key_and_number_disagree: 422,
+    refund_ceiling: 429,
     internal: 500,
     cloud_pay_refused: 502,
     cloud_pay_rejected_request: 502,
+    refund_refused: 502,
     configuration: 503,
     database_unavailable: 503,
     no_time_left: 503,
@@ -412,12 +444,14 @@ describe('paths', () => {
     ['GET', ''],
     ['', '/orders'],
   ])('%s %s is not', async (method, path) => {
-    const { visit, lines } = house(echo)
+    const { visit, opening, boot, lines } = house(echo)
     const answer = await visit(event(method, path), { request_id: 'r' })
     expect(answer.statusCode).toBe(404)
+    expect(opening).not.toHaveBeenCalled()
     expect(read(answer)).toMatchObject({ code: 'path_not_found', request_id: 'r' })
-    // The path is not ours to repeat: anybody can put anything there.
-    expect(lines).toEqual([
+    // Neither path nor method is ours to repeat: anybody can put anything there.
+    expect(lines).toEqual([])
+    expect(boot).toEqual([
       {
         level: 'info',
         event: 'http',
@@ -426,6 +460,7 @@ describe('paths', () => {
         status: 404,
         ms: expect.any(Number),
         code: 'path_not_found',
+        count: 'http.path_not_found',
         request_id: 'r',
       },
     ])
@@ -446,6 +481,136 @@ describe('paths', () => {
       400,
     )
     expect(handle).not.toHaveBeenCalled()
+  })
+
+  test('are found before the body is read: a body nobody can read is a 404 where nothing is', async () => {
+    const { visit } = house(fine)
+    for (const body of ['x'.repeat(65_537), { no: 'text' }]) {
+      expect((await visit(event('POST', '/nowhere', { body }), {})).statusCode).toBe(404)
+    }
+  })
+})
+
+describe('a route that puts its refusals in its own words', () => {
+  const refuse = (fault: Fault, requestId: string) => json(418, { not: fault.code }, requestId)
+
+  test.each<[what: string, handle: Handle, more: object, code: FaultCode]>([
+    ['a fault', throwing(new Fault('order_not_found')), {}, 'order_not_found'],
+    ['an error nobody expected', throwing(new Error(SECRET)), {}, 'internal'],
+    ['a body that is no base64', fine, { body: '!', isBase64Encoded: true }, 'body_not_base64'],
+    ['a body that is too large', fine, { body: 'x'.repeat(65_537) }, 'body_too_large'],
+  ])('is asked about %s', async (_what, handle, more, code) => {
+    const { visit, lines } = house(handle, undefined, { refuse })
+    const answer = await visit(event('POST', '/orders', more), { request_id: 'r' })
+    expect(answer).toMatchObject({ statusCode: 418, headers: { 'x-request-id': 'r' } })
+    expect(read(answer)).toEqual({ not: code })
+    // The log tells which refusal it was, and the status that was really given.
+    expect(lines).toEqual([expect.objectContaining({ route: '/orders', status: 418, code })])
+  })
+
+  test('is asked about a fault in the configuration too', async () => {
+    const open = () => Promise.reject(new ConfigurationFault(['A is missing']))
+    const { visit } = house(fine, open, { refuse })
+    expect(read(await visit(event(), {}))).toEqual({ not: 'configuration' })
+  })
+
+  test('is not asked about what is not its own', async () => {
+    const { visit } = house(throwing(new Fault('order_not_found')), undefined, { refuse })
+    for (const what of [event('GET', '/orders/sb01x'), event('PUT', '/orders'), undefined]) {
+      expect(read(await visit(what, {}))).toHaveProperty('detail.zh')
+    }
+  })
+
+  test('does not touch an answer', async () => {
+    const refusing = jest.fn(refuse)
+    const answer = await house(fine, undefined, { refuse: refusing }).visit(event(), {})
+    expect(answer.statusCode).toBe(200)
+    expect(refusing).not.toHaveBeenCalled()
+  })
+})
+
+describe('a route whose caller waits only so long', () => {
+  const slow =
+    (ms: number): Handle =>
+    async (app, visit) => {
+      await new Promise((resolve) => setTimeout(resolve, ms))
+      app.log({ event: 'came to its end' })
+      return fine(app, visit)
+    }
+  const plenty = { getRemainingTimeInMillis: () => 60_000 }
+
+  test('answers by then that no time was left, and what goes on goes on', async () => {
+    const { visit, lines } = house(slow(150), undefined, { withinMs: 50 })
+    const startMs = performance.now()
+    const answer = await visit(event(), { ...plenty, request_id: 'r' })
+    expect(performance.now() - startMs).toBeLessThan(140)
+    expect(answer.statusCode).toBe(503)
+    expect(read(answer)).toMatchObject({ code: 'no_time_left', request_id: 'r' })
+    await new Promise((resolve) => setTimeout(resolve, 150))
+    expect(lines.map((line) => line['event'])).toEqual(['http', 'came to its end'])
+  })
+
+  test('answers by then though the instance is still opening', async () => {
+    const open = () => new Promise<App>(() => undefined)
+    const { visit, boot } = house(fine, open, { withinMs: 50 })
+    expect(read(await visit(event(), plenty))).toMatchObject({ code: 'no_time_left' })
+    expect(boot).toHaveLength(1)
+  })
+
+  test('has its own answer when it is quick enough, and keeps nothing running', async () => {
+    const clearing = jest.spyOn(globalThis, 'clearTimeout')
+    const { visit } = house(fine, undefined, { withinMs: 60_000 })
+    expect((await visit(event(), plenty)).statusCode).toBe(200)
+    expect(clearing).toHaveBeenCalledTimes(1)
+    clearing.mockRestore()
+  })
+
+  test('fails with its own fault when it fails in time, and a failure after that troubles nobody', async () => {
+    const failing = house(throwing(new Fault('order_not_found')), undefined, { withinMs: 60_000 })
+    expect((await failing.visit(event(), plenty)).statusCode).toBe(404)
+
+    const late: Handle = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 60))
+      throw new Error('too late to be heard')
+    }
+    const { visit } = house(late, undefined, { withinMs: 20 })
+    expect(read(await visit(event(), plenty))).toMatchObject({ code: 'no_time_left' })
+    // An unhandled rejection would end the process of a test too.
+    await new Promise((resolve) => setTimeout(resolve, 80))
+  })
+
+  test.each([
+    ['its own limit when the platform gives more', 60_000, 2800, 2800],
+    ["the platform's when that is less", 1000, 2800, 1000],
+    ['nothing when nothing is left', -20, 2800, -20],
+    ["the platform's when it has none", 60_000, undefined, 60_000],
+  ])('is told %s', async (_what, platformMs, withinMs, leftMs) => {
+    let told: number | undefined
+    const handle: Handle = async (app, visit) => {
+      told = visit.deadline.remainingMs()
+      return fine(app, visit)
+    }
+    const more = withinMs === undefined ? {} : { withinMs }
+    const { visit } = house(handle, undefined, more)
+    await visit(event(), { getRemainingTimeInMillis: () => platformMs })
+    expect(told).toBe(leftMs)
+  })
+
+  test('counts from the event on: opening takes its share', async () => {
+    let nowMs = 0
+    let told: number | undefined
+    const app: App = { log: () => undefined, name: 'app' }
+    const open = async () => {
+      nowMs += 700
+      return app
+    }
+    const handle: Handle = async (app, visit) => {
+      told = visit.deadline.remainingMs()
+      return fine(app, visit)
+    }
+    const { visit } = house(handle, open, { withinMs: 2800 })
+    await visit(event(), { getRemainingTimeInMillis: () => 60_000 - nowMs })
+    expect(told).toBe(2100)
   })
 })
 
@@ -479,6 +644,7 @@ describe('an answer', () => {
       {
         level: 'info',
         event: 'http',
+        count: 'http.ok',
         method: 'GET',
         route: '/orders/{out_trade_no}',
         status: 200,

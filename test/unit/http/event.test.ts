@@ -1,6 +1,6 @@
 import { FAULTS, Fault, type FaultCode } from '../../../shared/base/errors'
 import { readJsonBody } from '../../../shared/http/body'
-import { BODY_MAX_BYTES, bodyText, isHttpEvent, readEvent } from '../../../shared/http/event'
+import { BODY_MAX_BYTES, bodyText, isHttpEvent, readBody, readHead } from '../../../shared/http/event'
 
 type Event = Record<string, unknown>
 
@@ -110,6 +110,8 @@ const posts: [shape: string, event: Event][] = [
   ['null for false', { body: text, headers: { 'content-type': 'application/json' }, isBase64Encoded: null }],
 ]
 
+/** Head and body, as the door puts them together. */
+const readEvent = (event: Event) => ({ ...readHead(event), params: {}, body: readBody(event) })
 const post = (event: Event) => readEvent({ httpMethod: 'POST', path: '/orders', headers: {}, ...event })
 const headersOf = (headers: unknown) => readEvent({ httpMethod: 'GET', path: '/', headers }).headers
 const queryOf = (queryString: unknown) => readEvent({ httpMethod: 'GET', path: '/', queryString }).query
@@ -177,6 +179,31 @@ describe('an HTTP event', () => {
       headers: {},
       body: Buffer.alloc(0),
     })
+  })
+})
+
+describe('the head of an event', () => {
+  test('is read whatever the body is: whose request it is decides how a refusal is put', () => {
+    const events = [
+      { body: 'x'.repeat(BODY_MAX_BYTES + 1) },
+      { body: '!', isBase64Encoded: true },
+      { body: { no: 'text' } },
+      { body: '\ud83e' },
+    ]
+    for (const event of events) {
+      const whole = { httpMethod: 'POST', path: '/notify', headers: { Host: 'h' }, queryString: {}, ...event }
+      expect(readHead(whole)).toEqual({ method: 'POST', path: '/notify', query: {}, headers: { host: 'h' } })
+      expect(refusal(() => readBody(whole)).status).toBeGreaterThanOrEqual(400)
+    }
+  })
+
+  test('is read without looking at the body', () => {
+    const event = { httpMethod: 'GET', path: '/' }
+    const looked = jest.fn()
+    Object.defineProperty(event, 'body', { get: looked })
+    Object.defineProperty(event, 'isBase64Encoded', { get: looked })
+    readHead(event)
+    expect(looked).not.toHaveBeenCalled()
   })
 })
 

@@ -2,118 +2,45 @@ import { createHash, createHmac } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as v from 'valibot'
-import { createSandbox, type Reply, type Sandbox, type SandboxMerchant } from '../../../local/sandbox/sandbox'
+import { isDelivered, notifyUrls } from '../../../local/sandbox/notifications'
+import type { FaultPoint, Notification, Reply, Sandbox } from '../../../local/sandbox/sandbox'
 import { startSandbox, type SandboxServer } from '../../../local/sandbox/server'
 import { FAULTS, SWITCHES, type FaultName, type Switches } from '../../../local/sandbox/switches'
-import { SANDBOX_MERCHANT } from '../../../shared/base/config'
-import { systemRandom } from '../../../shared/base/random'
 import { contentKind } from '../../../shared/cloudpay/envelope'
 import { INTERFACES } from '../../../shared/cloudpay/schema'
 import { createPost } from '../../../shared/net/post'
 import { sign } from '../../support/tamper'
-
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- contents are looked into freely
-type Content = any
-
-const NOW_S = 1_900_000_000
-let nowS: number
-beforeEach(() => void (nowS = NOW_S))
-
-const OTHER_MERCHANT: SandboxMerchant = {
-  ...SANDBOX_MERCHANT,
-  out_sub_mch_id: 'sandboxsub0000000002',
-  authen_key: 'sandbox0authen0key0of0the0second',
-}
-
-const openSandbox = (switches: Partial<Switches> = {}): Sandbox =>
-  createSandbox({
-    clock: { nowMs: () => nowS * 1000 + 500, sleep: async () => undefined },
-    random: systemRandom,
-    merchants: [SANDBOX_MERCHANT, OTHER_MERCHANT],
-    switches,
-  })
-
-// ── requests ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-const { out_mch_id, out_sub_mch_id, out_shop_id, order_prefix, authen_key } = SANDBOX_MERCHANT
-const IDS = { out_mch_id, out_sub_mch_id, out_shop_id }
-const NUMBER = `${order_prefix}0001`
-
-let nonces = 0
-const nonce = () => createHash('md5').update(`${++nonces}`).digest('hex')
-
-type Changes = { content?: object; key?: object; client?: object; rest?: object }
-
-const wechat = ({ content, key, client, rest }: Changes = {}): Content => ({
-  pay_mch_key: { pay_platform: 1, ...IDS, wxpay_pay_mch_key_ext: { sub_open_id: 'oPayer1' }, ...key },
-  pay_content: { out_trade_no: NUMBER, total_fee: 1880, fee_type: 'CNY', body: '湖心奶茶', ...content },
-  order_client: { spbill_create_ip: '127.0.0.1', ...client },
-  nonce_str: nonce(),
-  trade_type: 3,
-  ...rest,
-})
-
-const miniProgram = (content: object = {}): Content => {
-  const { trade_type: _, ...request } = wechat({
-    content,
-    key: { wxpay_pay_mch_key_ext: { mini_program_sub_app_id: 'wxmini1', sub_open_id: 'oPayer1' } },
-  })
-  return request
-}
-
-const alipay = ({ content, key }: Changes = {}): Content =>
-  wechat({
-    content: content ?? {},
-    key: {
-      pay_platform: 2,
-      wxpay_pay_mch_key_ext: undefined,
-      alipay_pay_mch_key_ext: { user_id: '2088000000000001' },
-      ...key,
-    },
-  })
-
-const about = (out_trade_no: string, rest: object = {}): Content => ({
-  pay_mch_key: { pay_platform: 1, ...IDS },
-  out_trade_no,
-  nonce_str: nonce(),
-  ...rest,
-})
-
-const envelope = (text: unknown, authen_code: unknown, authen_type: unknown = 1) =>
-  Buffer.from(
-    JSON.stringify({ request_content: text, authen_info: { a: { authen_type, authen_code } } }),
-    'utf8',
-  )
-
-const sealed = (content: unknown, key: string = authen_key): Buffer => {
-  const text = typeof content === 'string' ? content : JSON.stringify(content)
-  return envelope(text, sign(text, key))
-}
-
-// ── answers ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-type Opened = { http: number; signed: boolean; text: string; content: Content; status: number }
-
-/** Takes an answer apart. A code that is there must be right. */
-function open(reply: Reply, key: string = authen_key): Opened {
-  if (reply.kind !== 'answer') throw new Error(`no answer but ${reply.kind}`)
-  const { response_content: text, authen_info: info } = JSON.parse(reply.body.toString('utf8'))
-  if (info) expect(info).toEqual({ a: { authen_type: 1, authen_code: sign(text as string, key) } })
-  const content = JSON.parse(text as string)
-  return { http: reply.httpStatus, signed: info !== undefined, text, content, status: content.status }
-}
-
-const ask = (far: Sandbox, suffix: string, content: unknown) => open(far.answer(suffix, sealed(content)))
-const create = (far: Sandbox, content: unknown = wechat()) => ask(far, 'official_account_pay', content)
-const createMini = (far: Sandbox, content: unknown = miniProgram()) => ask(far, 'mini_program_pay', content)
-const query = (far: Sandbox, number = NUMBER) => ask(far, 'query_order', about(number))
-const close = (far: Sandbox, number = NUMBER) => ask(far, 'close_order', about(number))
-
-const queried = (far: Sandbox, number = NUMBER): Content => query(far, number).content.query_order
-const walletState = (far: Sandbox): number => {
-  const { wxpay_order_content_ext: wxpay, alipay_order_content_ext: ali } = queried(far).order_content
-  return (wxpay ?? ali).current_trade_state
-}
+import {
+  about,
+  alipay,
+  ask,
+  authen_key,
+  bill,
+  close,
+  create,
+  createMini,
+  envelope,
+  IDS,
+  miniProgram,
+  nonce,
+  NOW_S,
+  NUMBER,
+  open,
+  openSandbox,
+  order_prefix,
+  OTHER_MERCHANT,
+  queried,
+  query,
+  queryRefunds,
+  refund,
+  REFUND_NUMBER,
+  sealed,
+  time,
+  walletState,
+  wechat,
+  type Content,
+  type Opened,
+} from './farEnd'
 
 const BAD_REQUEST = { http: 200, signed: false, status: 101 }
 
@@ -200,8 +127,13 @@ describe('the signature', () => {
     ['a content that is a number', sealed('1')],
     ['no authen_info', Buffer.from(JSON.stringify({ request_content: compact() }))],
     [
-      'bytes that are no UTF-8',
-      Buffer.from(sealed(wechat()).toString('latin1').replace('CNY', '\xff'), 'latin1'),
+      'bytes that are no UTF-8, and would read as the text that was signed',
+      Buffer.from(
+        sealed(wechat({ content: { body: '\ufffd' } }))
+          .toString('latin1')
+          .replace('\xef\xbf\xbd', '\xff'),
+        'latin1',
+      ),
     ],
     ['an unknown sub-merchant', sealed(wechat({ key: { out_sub_mch_id: 'sandboxsub0000000009' } }))],
     ['no sub-merchant', sealed({ ...wechat(), pay_mch_key: null })],
@@ -213,7 +145,7 @@ describe('the signature', () => {
   })
 
   test('an interface nobody knows is refused with an unsigned 101', () => {
-    expect(ask(openSandbox(), 'refund', wechat())).toMatchObject(BAD_REQUEST)
+    expect(ask(openSandbox(), 'reverse', wechat())).toMatchObject(BAD_REQUEST)
   })
 
   test('every sub-merchant has its own key, in requests and in answers', () => {
@@ -464,7 +396,7 @@ describe('an order', () => {
   test('is paid by its payer: the state, what was paid and when', () => {
     const far = openSandbox()
     create(far)
-    nowS += 30
+    time.nowS += 30
     far.pay(NUMBER)
     const { order_content } = queried(far)
     expect(order_content).toMatchObject({
@@ -481,9 +413,9 @@ describe('an order', () => {
     const far = openSandbox()
     expect(() => far.pay(NUMBER)).toThrow('no such order')
     create(far)
-    nowS = NOW_S + 121
+    time.nowS = NOW_S + 121
     expect(() => far.pay(NUMBER)).toThrow('order has expired')
-    nowS = NOW_S + 120
+    time.nowS = NOW_S + 120
     far.pay(NUMBER)
     expect(() => far.pay(NUMBER)).toThrow('order is paid')
 
@@ -502,6 +434,45 @@ describe('an order', () => {
     expect(Object.keys(content.close_order as object)).toEqual(['nonce_str'])
     expect(walletState(far)).toBe(7)
     expect(close(far)).toMatchObject({ status: 0 })
+  })
+
+  test('can be closed after its expiry too, whatever it shows', () => {
+    for (const expiredState of ['waiting', 'closed'] as const) {
+      const far = openSandbox({ expiredState })
+      create(far)
+      time.nowS += 121
+      expect(close(far)).toMatchObject({ signed: true, status: 0 })
+      expect(walletState(far)).toBe(7)
+    }
+  })
+
+  test('that shows as closed after its expiry is closed already for who closes it', () => {
+    const far = openSandbox({ expiredState: 'closed', closeClosed: '104' })
+    create(far)
+    expect(close(far)).toMatchObject({ status: 0 })
+    create(far, wechat({ content: { out_trade_no: `${order_prefix}2` } }))
+    time.nowS += 121
+    expect(close(far, `${order_prefix}2`)).toMatchObject({ signed: true, status: 104 })
+  })
+
+  test('is paid all the same when the money was under way as it closed or expired', () => {
+    const closed = openSandbox()
+    create(closed)
+    close(closed)
+    time.nowS += 300
+    expect(closed.pay(NUMBER, { late: true })).toMatchObject({ state: 'paid', paid_fen: 1880 })
+    expect(walletState(closed)).toBe(3)
+    expect(queried(closed).order_content).toMatchObject({ cash_fee: 1880, time_end: NOW_S + 300 })
+    expect(() => closed.pay(NUMBER, { late: true })).toThrow('order is paid')
+    expect(close(closed)).toMatchObject({ status: 104 })
+
+    const expired = openSandbox()
+    create(expired)
+    time.nowS += 300
+    expect(() => expired.pay(NUMBER)).toThrow('order has expired')
+    expired.pay(NUMBER, { late: true })
+    expect(walletState(expired)).toBe(3)
+    expect(() => expired.pay(`${order_prefix}x`, { late: true })).toThrow('no such order')
   })
 
   test('is not closed any more once it is paid', () => {
@@ -598,9 +569,18 @@ describe('an answer', () => {
 
 // ── switches ───────────────────────────────────────────────────────────────────────────────────────────────────
 
+const paid = (far: Sandbox): Sandbox => {
+  create(far)
+  far.pay(NUMBER)
+  return far
+}
+
 /** What each switch changes, as somebody outside sees it, and what its values make of that. */
 const EFFECTS: {
-  [Name in keyof Switches]: { of: (far: Sandbox) => unknown; is: Record<Switches[Name], unknown> }
+  [Name in keyof Switches]: {
+    of: (far: Sandbox, told: Notification[]) => unknown
+    is: Record<Switches[Name], unknown>
+  }
 } = {
   answerEscapes: {
     of: (far) => /"description":"(.{5})/.exec(create(far).text)?.[1],
@@ -650,7 +630,7 @@ const EFFECTS: {
   expiredState: {
     of: (far) => {
       create(far)
-      nowS += 121
+      time.nowS += 121
       return walletState(far)
     },
     is: { waiting: 6, closed: 7 },
@@ -693,6 +673,131 @@ const EFFECTS: {
     },
     is: { MD5: ['MD5', 32], 'HMAC-SHA256': ['HMAC-SHA256', 64] },
   },
+  closeClosed: {
+    of: (far) => (create(far), close(far), close(far).status),
+    is: { ok: 0, '104': 104 },
+  },
+  lateness: {
+    of: (far) => {
+      const paysLate = (number: string) => {
+        try {
+          return far.pay(number, { late: true }).state
+        } catch (error) {
+          return String(error)
+        }
+      }
+      const numbers = ['closed', 'expired'].map((name) => order_prefix + name)
+      for (const out_trade_no of numbers) create(far, wechat({ content: { out_trade_no } }))
+      close(far, numbers[0])
+      time.nowS += 121
+      return numbers.map(paysLate)
+    },
+    is: {
+      closed_too: ['paid', 'paid'],
+      expired_only: ['Error: order is closed', 'paid'],
+      never: ['Error: order is closed', 'Error: order has expired'],
+    },
+  },
+  createTime: {
+    of: (far) => {
+      const { create_time, time_expire } = (create(far), queried(far).order_content)
+      return [create_time - NOW_S, time_expire - NOW_S]
+    },
+    is: { exact: [0, 120], behind: [-200, 120] },
+  },
+  refundAnswer: {
+    of: (far) => Array.isArray(refund(paid(far)).content.refund.refund_order_content),
+    is: { object: false, array: true },
+  },
+  repeatedRefund: {
+    of: (far) => (refund(paid(far)), refund(far).status),
+    is: { same_refund: 0, '102': 102 },
+  },
+  refundRefusal: {
+    of: (far) => refund(paid(far), { refund_fee: 1881 }).status,
+    is: { '104': 104, '102': 102 },
+  },
+  refundPlatform: {
+    of: (far) => refund(paid(far), {}, { pay_platform: 2 }).status,
+    is: { checked: 104, ignored: 0 },
+  },
+  refundOutcome: {
+    of: (far) => {
+      refund(paid(far))
+      return queryRefunds(far).content.query_refund_order.refund_order_content[0]
+        .wxpay_refund_order_content_ext.state
+    },
+    is: { succeeded: 2, failed: 3, change: 5 },
+  },
+  refundTransforming: {
+    of: (far) => refund(paid(far)).content.refund.refund_order_content.is_transforming,
+    is: { no: false, while_processing: true },
+  },
+  changedRefund: {
+    of: (far) => {
+      refund(paid(far))
+      far.finishRefund(REFUND_NUMBER, 'change')
+      return refund(far, { out_refund_no: `${order_prefix}r2` }).status
+    },
+    is: { counts: 104, frees: 0 },
+  },
+  refundedWechat: {
+    of: (far) => {
+      refund(paid(far), { refund_fee: 1 })
+      const partly = walletState(far)
+      refund(far, { out_refund_no: `${order_prefix}r2`, refund_fee: 1879 })
+      return [partly, walletState(far)]
+    },
+    is: { '4_on_any': [4, 4], '4_on_full': [3, 4] },
+  },
+  noRefundsStatus: {
+    of: (far) => {
+      const { status, content } = queryRefunds(paid(far))
+      return [status, content.internal_status]
+    },
+    is: { '104': [104, 426], '102': [102, 426] },
+  },
+  refundsOfNoOrder: {
+    of: (far) => queryRefunds(far).content.internal_status,
+    is: { '426': 426, '400': 400 },
+  },
+  billLists: {
+    of: (far) => (create(far), bill(far).total_count),
+    is: { all: 1, paid_only: 0 },
+  },
+  billTime: {
+    of: (far) => {
+      create(far)
+      time.nowS += 100
+      far.pay(NUMBER)
+      return bill(far, { end_time: NOW_S + 50 }).total_count
+    },
+    is: { create_time: 1, last_update_time: 0 },
+  },
+  billOrder: {
+    of: (far) => {
+      for (const name of ['a', 'b']) {
+        create(far, wechat({ content: { out_trade_no: order_prefix + name } }))
+        time.nowS++
+      }
+      return bill(far).order_details.map((one: Content) =>
+        one.receipt.order.order_content.out_trade_no.slice(order_prefix.length),
+      )
+    },
+    is: { oldest_first: ['a', 'b'], newest_first: ['b', 'a'] },
+  },
+  notifyUrl: {
+    of: ({ switches }) => notifyUrls(switches, 'http://console', 'http://order'),
+    is: { replaces: ['http://order'], adds: ['http://console', 'http://order'] },
+  },
+  emptyReply: {
+    of: ({ switches }) => isDelivered(switches, 204, Buffer.alloc(0)),
+    is: { retry: false, delivered: true },
+  },
+  notifications: {
+    of: (far, told) => (paid(far), told.length),
+    is: { on: 1, off: 0 },
+  },
 }
 
 describe('a switch', () => {
@@ -702,7 +807,9 @@ describe('a switch', () => {
 
   test.each(values)('%s: %s does what it says', (name, value) => {
     const { of, is } = EFFECTS[name as keyof Switches]
-    expect(of(openSandbox({ [name]: value }))).toEqual((is as Record<string, unknown>)[value])
+    const told: Notification[] = []
+    const far = openSandbox({ [name]: value }, { onNotification: (one) => told.push(one) })
+    expect(of(far, told)).toEqual((is as Record<string, unknown>)[value])
   })
 
   test.each(Object.keys(SWITCHES) as (keyof Switches)[])(
@@ -776,6 +883,13 @@ const SENTINELS: Record<FaultName, (seen: Seen) => void> = {
     expect(orderOf(seen).total_fee).toBe(1880)
     expect(orderOf(seen).out_trade_no).not.toBe(NUMBER)
   }),
+  transforming: acted((seen) => {
+    expect(orderOf(seen)).toMatchObject({
+      is_transforming: true,
+      out_trade_no: NUMBER,
+      wxpay_order_content_ext: { current_trade_state: 6 },
+    })
+  }),
   'not-json': acted(({ reply }) => {
     expect(() => outerOf(reply)).toThrow(SyntaxError)
     expect(reply).toMatchObject({ httpStatus: 200 })
@@ -812,6 +926,18 @@ describe('a sentinel', () => {
     SENTINELS[fault]({ reply, member: 'query_order', clean, acted: wasActed })
   })
 
+  test.each(FAULTS)('%s does to a close what its comment says, as far as a close says anything', (fault) => {
+    const far = openSandbox()
+    create(far, wechat({ content: { remark: `sandbox-close:${fault}` } }))
+    const reply = far.answer('close_order', sealed(about(NUMBER)))
+    const wasActed = far.orders.get(NUMBER)!.state === 'closed'
+    // Its answer names neither an amount nor an order: there is nothing to lie about.
+    const dumb = ['wrong-amount', 'foreign', 'transforming'].includes(fault)
+    const clean = close(far)
+    expect(clean).toMatchObject({ http: 200, signed: true, status: 0 })
+    SENTINELS[dumb ? 'ok' : fault]({ reply, member: 'close_order', clean, acted: wasActed })
+  })
+
   test('has its turn per transmission, and `ok` keeps a place', () => {
     const far = openSandbox()
     const request = wechat({ content: { remark: 'sandbox:103,ok,3,nonsense,104' } })
@@ -835,6 +961,115 @@ describe('a sentinel', () => {
     expect(create(far, wechat({ content: { remark } })).status).toBe(103)
     expect(create(far, wechat({ content: { remark } })).status).toBe(0)
     expect([query(far).status, query(far).status, query(far).status]).toEqual([0, 104, 0])
+  })
+})
+
+describe('chooseFault', () => {
+  test('is asked about every request that is well formed, with its turn, and before the remark', () => {
+    const asked: FaultPoint[] = []
+    const far = openSandbox(
+      {},
+      {
+        chooseFault: (at) => {
+          asked.push(at)
+          return at.turn === 0 && at.interface === 'official_account_pay' ? '103' : undefined
+        },
+      },
+    )
+    const request = wechat({ content: { remark: 'sandbox:104,104 sandbox-query:3' } })
+    expect([create(far, request).status, create(far, request).status]).toEqual([103, 104])
+    create(far, wechat())
+    createMini(far)
+    far.pay(NUMBER)
+    query(far)
+    close(far)
+    refund(far)
+    refund(far, { out_refund_no: `${order_prefix}r2` })
+    queryRefunds(far)
+    bill(far)
+    create(far, wechat({ content: { total_fee: 0 } }))
+    far.answer('query_order', sealed(about(NUMBER), 'another key'))
+    const at = (name: string, turn: number) => ({ interface: name, out_trade_no: NUMBER, turn })
+    expect(asked).toEqual([
+      at('official_account_pay', 0),
+      at('official_account_pay', 1),
+      at('official_account_pay', 2),
+      at('mini_program_pay', 3),
+      at('query_order', 0),
+      at('close_order', 0),
+      at('refund', 0),
+      at('refund', 1),
+      at('query_refund_order', 0),
+      { interface: 'client_order_detail', out_trade_no: undefined, turn: 0 },
+    ])
+  })
+
+  test('that chooses `ok` overrules the remark', () => {
+    const far = openSandbox({}, { chooseFault: () => 'ok' })
+    expect(create(far, wechat({ content: { remark: 'sandbox:104' } })).status).toBe(0)
+  })
+
+  test('that chooses a status keeps the far end from acting, whatever is asked', () => {
+    let fault: FaultName | undefined
+    const far = openSandbox({}, { chooseFault: () => fault })
+    create(far)
+    far.pay(NUMBER)
+    refund(far, { refund_fee: 1 })
+    const before = far.ledger()
+    for (fault of ['3', '101', '102', '103', '104'] as const) {
+      create(far, wechat({ content: { out_trade_no: `${order_prefix}x` } }))
+      close(far)
+      refund(far, { out_refund_no: `${order_prefix}r2`, refund_fee: 1 })
+      expect(query(far).status).toBe(Number(fault))
+      expect(queryRefunds(far).status).toBe(Number(fault))
+    }
+    expect(far.ledger()).toEqual(before)
+  })
+
+  test('reaches refusals too: what would have been said is lost', () => {
+    const far = openSandbox({}, { chooseFault: () => 'lost' })
+    expect(far.answer('query_order', sealed(about(NUMBER)))).toEqual({ kind: 'drop' })
+  })
+
+  test.each(['wrong-amount', 'foreign', 'transforming', 'lower-signed', 'wrong-signed', 'unsigned'] as const)(
+    '%s of an answer that has no such thing changes nothing else',
+    (fault) => {
+      const far = openSandbox({ ruleBreach: '101' }, { chooseFault: () => fault })
+      const unsigned = far.answer('official_account_pay', sealed(wechat({ content: { out_trade_no: 'x' } })))
+      expect(open(unsigned)).toMatchObject(BAD_REQUEST)
+    },
+  )
+})
+
+describe('a ledger', () => {
+  test('can be forgotten: orders, refunds, turns and what arrived, and no switch', () => {
+    const far = openSandbox({ signType: 'HMAC-SHA256' })
+    far.switches.ruleBreach = '101'
+    const request = wechat({ content: { remark: 'sandbox:103' } })
+    expect([create(far, request).status, create(far, request).status]).toEqual([103, 0])
+    far.pay(NUMBER)
+    refund(far)
+    far.reset()
+    expect([far.orders.size, far.received, far.ledger()]).toEqual([0, [], []])
+    expect(queryRefunds(far).content.internal_status).toBe(426)
+    expect(far.switches).toMatchObject({ signType: 'HMAC-SHA256', ruleBreach: '101' })
+    expect([create(far, request).status, create(far, request).status]).toEqual([103, 0])
+    far.pay(NUMBER)
+    expect(refund(far).status).toBe(0)
+  })
+
+  test('is the same again from the same clock and the same randomness', () => {
+    const run = () => {
+      time.nowS = NOW_S
+      let drawn = 0
+      const random = (bytes: number) => Buffer.alloc(bytes, ++drawn)
+      const far = openSandbox({ nonceEcho: 'fresh' }, { random })
+      const texts = [create(far, { ...wechat(), nonce_str: 'n' }).text]
+      far.pay(NUMBER)
+      const { out_refund_no } = far.refundInConsole(NUMBER, 1)
+      return [...texts, query(far).text, out_refund_no, queryRefunds(far).text, JSON.stringify(bill(far))]
+    }
+    expect(run()).toEqual(run())
   })
 })
 
@@ -909,6 +1144,19 @@ describe('over HTTP', () => {
     })
   })
 
+  test('pays late when told so, and only then', async () => {
+    const out_trade_no = number()
+    await send(wechat({ content: { out_trade_no } }))
+    server.sandbox.close(out_trade_no)
+    for (const late of [undefined, false, 'yes', 1]) {
+      expect((await control('POST', 'pay', { out_trade_no, late })).status).toBe(409)
+    }
+    expect(await control('POST', 'pay', { out_trade_no, late: true })).toMatchObject({
+      status: 200,
+      body: { state: 'paid' },
+    })
+  })
+
   test('lists the ledger and what arrived', async () => {
     const out_trade_no = number()
     const request = wechat({ content: { out_trade_no } })
@@ -920,6 +1168,9 @@ describe('over HTTP', () => {
         create_time: expect.any(Number),
         time_expire: expect.any(Number),
         transaction_id: null,
+        paid_fen: 0,
+        refunded_fen: 0,
+        refunds: [],
       },
     ])
     expect((await control('GET', 'received')).body.at(-1)).toMatchObject({

@@ -45,7 +45,7 @@ describe('a number we make', () => {
       CLOUD_PAY_AUTHEN_KEY: 'some-key',
       CLOUD_PAY_ORDER_PREFIX: 'p'.repeat(18),
     }
-    const { order_prefix } = readConfig(env, true).merchant
+    const { order_prefix } = readConfig(env, true).merchants[0]
     expect(makeOrderNumber(order_prefix, NOW, systemRandom)).toHaveLength(32)
   })
 

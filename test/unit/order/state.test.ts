@@ -1,5 +1,9 @@
 import {
   canStillChange,
+  hasMoney,
+  isLegalMove,
+  isOpen,
+  LEGAL_MOVES,
   MEANINGS,
   MOVES,
   ORDER_STATES,
@@ -131,13 +135,15 @@ test.each([
   expect(walletMeaning(platform, wallet)).toBeUndefined()
 })
 
+/** Every move that evidence makes. */
+const moves = ORDER_STATES.flatMap((from) =>
+  MEANINGS.flatMap((meaning) => {
+    const verdict = MOVES[from][meaning]
+    return 'to' in verdict ? [{ from, meaning, to: verdict.to }] : []
+  }),
+)
+
 describe('whatever the evidence', () => {
-  const moves = ORDER_STATES.flatMap((from) =>
-    MEANINGS.flatMap((meaning) => {
-      const verdict = MOVES[from][meaning]
-      return 'to' in verdict ? [{ from, meaning, to: verdict.to }] : []
-    }),
-  )
   const movesFrom = (state: OrderState) => moves.filter(({ from }) => from === state)
 
   test('every state has a verdict for every meaning, and no others', () => {
@@ -219,4 +225,98 @@ describe('whatever the evidence', () => {
       expect(canStillChange(state)).toBe(worth)
     },
   )
+})
+
+// ── which moves there are at all ───────────────────────────────────────────────────────────────────────────────
+
+describe('the legal moves', () => {
+  /** Written out from what we promise, not from the code: a row per state, ✓ where it may go. */
+  const LEGAL = `
+    created             .  ✓  ✓  ✓  ✓  ✓  .  .
+    pending             .  .  ✓  ✓  .  ✓  .  .
+    closing             .  ✓  .  ✓  .  ✓  .  .
+    closed              .  .  .  .  .  .  ✓  .
+    failed              .  .  .  .  .  .  ✓  .
+    paid                .  .  .  .  .  .  .  ✓
+    paid_after_close    .  .  .  .  .  .  .  ✓
+    refunded            .  .  .  .  .  .  .  .
+  ` // to: created, pending, closing, closed, failed, paid, paid_after_close, refunded
+  const rows = LEGAL.trim()
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+  const pairs = rows.flatMap(([from, ...marks]) =>
+    states.map((to, at) => ({ from: from as OrderState, to, legal: marks[at] === '✓' })),
+  )
+
+  test('are told of every pair of states', () => {
+    expect(rows.map(([from]) => from)).toEqual(states)
+    expect(states).toEqual([
+      ...(['created', 'pending', 'closing', 'closed', 'failed', 'paid', 'paid_after_close'] as const),
+      'refunded',
+    ])
+    expect(pairs).toHaveLength(64)
+    expect(Object.keys(LEGAL_MOVES).sort()).toEqual([...ORDER_STATES].sort())
+  })
+
+  test.each(pairs)('$from → $to: $legal', ({ from, to, legal }) => {
+    // To stay is no move: an event may be told of an order that stays what it is.
+    expect(isLegalMove(from, to)).toBe(legal || from === to)
+  })
+
+  test('allow everything that evidence asks for', () => {
+    for (const { from, to } of moves) expect([from, to, isLegalMove(from, to)]).toEqual([from, to, true])
+  })
+
+  test('are listed once each, and none leads to where it came from', () => {
+    for (const from of ORDER_STATES) {
+      expect(new Set(LEGAL_MOVES[from]).size).toBe(LEGAL_MOVES[from].length)
+      expect(LEGAL_MOVES[from]).not.toContain(from)
+    }
+  })
+
+  /** Every state that can be reached, in any number of moves. */
+  const reach = (from: OrderState, seen = new Set<OrderState>()): Set<OrderState> => {
+    for (const to of LEGAL_MOVES[from]) {
+      if (seen.has(to)) continue
+      seen.add(to)
+      reach(to, seen)
+    }
+    return seen
+  }
+
+  test('reach every state from a new order, and refunded is the end of it', () => {
+    expect([...reach('created')].sort()).toEqual(ORDER_STATES.filter((state) => state !== 'created').sort())
+    expect([...reach('refunded')]).toEqual([])
+  })
+
+  test('never make an order unpaid that has money, nor open one that has ended', () => {
+    for (const from of ORDER_STATES) {
+      for (const to of reach(from)) {
+        if (hasMoney(from)) expect(hasMoney(to)).toBe(true)
+        if (!isOpen(from)) expect(isOpen(to)).toBe(false)
+      }
+    }
+  })
+
+  test('lead to refunded from orders with money only', () => {
+    for (const from of ORDER_STATES) {
+      if (isLegalMove(from, 'refunded')) expect(hasMoney(from)).toBe(true)
+    }
+  })
+})
+
+describe('a state', () => {
+  const of: Record<OrderState, 'open' | 'ended' | 'money'> = {
+    created: 'open',
+    pending: 'open',
+    closing: 'open',
+    paid: 'money',
+    closed: 'ended',
+    failed: 'ended',
+    paid_after_close: 'money',
+    refunded: 'money',
+  }
+  test.each(Object.entries(of) as [OrderState, string][])('%s is %s', (state, kind) => {
+    expect([isOpen(state), hasMoney(state)]).toEqual([kind === 'open', kind === 'money'])
+  })
 })

@@ -1,9 +1,9 @@
 import type { Order, OrderEvent } from '../../../shared/order/order'
-import { viewEvents, viewOrder } from '../../../shared/order/view'
+import type { Refund } from '../../../shared/order/refund'
+import { viewEvents, viewOrder, viewRefund } from '../../../shared/order/view'
 
 /** What nobody but us may see, each with a mark of its own. */
 const hidden = {
-  out_sub_mch_id: 'hidden-sub-merchant',
   out_mch_id: 'hidden-merchant',
   out_shop_id: 'hidden-shop',
   payer_field: 'hidden-payer-field',
@@ -19,6 +19,12 @@ const hidden = {
   lease_holder: 'hidden-holder',
   lease_until_ms: 900_005,
   looked_at_ms: 900_006,
+  next_due_at_ms: 900_008,
+  looks: 900_009,
+  fruitless: 900_010,
+  not_founds: 900_011,
+  notified_at_ms: 900_012,
+  purchase_slot: 'hidden-slot',
   jsapi_args: '{"hidden":"wallet arguments"}',
   wallet_state: 900_007,
 }
@@ -26,6 +32,11 @@ const hidden = {
 const order: Order = {
   ...hidden,
   out_trade_no: 'sb01x',
+  out_sub_mch_id: 'sub1',
+  merchant_order_id: 'purchase-7',
+  reserved_fen: 700,
+  refunded_fen: 300,
+  late_policy: 'honour',
   pay_platform: 1,
   trade_type: 7,
   total_fee: 1880,
@@ -44,6 +55,8 @@ describe("what the order's owner sees of it", () => {
   test('is this and nothing else', () => {
     expect(viewOrder(order)).toEqual({
       out_trade_no: 'sb01x',
+      out_sub_mch_id: 'sub1',
+      merchant_order_id: 'purchase-7',
       state: 'paid',
       flag: null,
       total_fee: 1880,
@@ -56,8 +69,31 @@ describe("what the order's owner sees of it", () => {
       transaction_id: '4200',
       cash_fee: 1800,
       settlement_total_fee: 1880,
+      refunded_fee: 300,
+      refunding_fee: 400,
     })
   })
+
+  test('has a purchase only where the merchant named one', () => {
+    expect(viewOrder({ ...order, merchant_order_id: null })).not.toHaveProperty('merchant_order_id')
+  })
+
+  test('has nothing of the policy for late money', () => {
+    expect(viewOrder(order)).not.toHaveProperty('late_policy')
+    expect(JSON.stringify(viewOrder(order))).not.toContain('honour')
+  })
+
+  test.each([
+    [0, 0, 0, 0],
+    [1880, 0, 0, 1880],
+    [1880, 1880, 1880, 0],
+  ])(
+    'with %d reserved and %d refunded says that %d went back and %d is on its way',
+    (reserved_fen, refunded_fen, refunded_fee, refunding_fee) => {
+      const view = viewOrder({ ...order, reserved_fen, refunded_fen })
+      expect(view).toMatchObject({ refunded_fee, refunding_fee })
+    },
+  )
 
   test.each(Object.entries(hidden))('is without %s', (name, value) => {
     const view = viewOrder(order)
@@ -135,5 +171,49 @@ describe('its timeline', () => {
 
   test('of nothing is empty', () => {
     expect(viewEvents([])).toEqual([])
+  })
+})
+
+describe('what the owner sees of a refund', () => {
+  const hiddenOfRefund = {
+    caller: 'hidden-caller',
+    request_content: '{"hidden":"request"}',
+    version: 900_001,
+    updated_at: 900_002,
+    sends: 900_003,
+    next_due_at_ms: 900_004,
+    looks: 900_005,
+    wallet_state: 900_006,
+  }
+  const refund: Refund = {
+    ...hiddenOfRefund,
+    out_sub_mch_id: 'sub1',
+    out_trade_no: 'sb01x',
+    out_refund_no: 'sb01xr1',
+    refund_fee: 300,
+    origin: 'automatic',
+    reason: null,
+    state: 'accepted',
+    created_at: 1_735_660_800,
+    refund_id: null,
+  }
+
+  test('is this and nothing else, and null where there is nothing yet', () => {
+    expect(viewRefund(refund)).toEqual({
+      out_refund_no: 'sb01xr1',
+      state: 'accepted',
+      refund_fee: 300,
+      origin: 'automatic',
+      reason: null,
+      created_at: { epoch: 1_735_660_800, rfc3339: '2025-01-01T00:00:00+08:00' },
+      refund_id: null,
+    })
+    const later = { ...refund, reason: '凉了', refund_id: '5030' }
+    expect(viewRefund(later)).toMatchObject({ reason: '凉了', refund_id: '5030' })
+  })
+
+  test.each(Object.entries(hiddenOfRefund))('is without %s', (name, value) => {
+    expect(viewRefund(refund)).not.toHaveProperty(name)
+    expect(JSON.stringify(viewRefund(refund))).not.toContain(String(value))
   })
 })

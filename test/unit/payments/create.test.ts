@@ -10,9 +10,9 @@ const open = async (options?: WorldOptions) => (world = await openWorld(options)
 afterEach(() => world.close())
 
 const row = async (out_trade_no: string) =>
-  (await findOrder(world.store, { out_sub_mch_id: world.app.merchant.out_sub_mch_id, out_trade_no }))!
+  (await findOrder(world.store, { out_sub_mch_id: world.app.merchants.first.out_sub_mch_id, out_trade_no }))!
 const events = (out_trade_no: string) =>
-  listEvents(world.store, { out_sub_mch_id: world.app.merchant.out_sub_mch_id, out_trade_no })
+  listEvents(world.store, { out_sub_mch_id: world.app.merchants.first.out_sub_mch_id, out_trade_no })
 const expireLease = (out_trade_no: string) =>
   world.store.db
     .updateTable('orders')
@@ -169,7 +169,7 @@ describe('a new order', () => {
   test('that repeats the configured values is accepted', async () => {
     await open()
     const body = orderBody({}, { order_client: { spbill_create_ip: '127.0.0.1', device_id: 'till 7' } })
-    body.pay_mch_key['out_shop_id'] = world.app.merchant.out_shop_id
+    body.pay_mch_key['out_shop_id'] = world.app.merchants.first.out_shop_id
     expect((await world.create(body)).statusCode).toBe(201)
   })
 

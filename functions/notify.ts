@@ -1,0 +1,29 @@
+import { createApp, writeLine, type App } from '../shared/app'
+import { readConfig } from '../shared/base/config'
+import { createLog } from '../shared/base/log'
+import { door, type Route } from '../shared/http/door'
+import { acknowledge, refuseNotification } from '../shared/http/reply'
+import { takeNotification } from '../shared/payments/notify'
+import { watchTimer } from '../shared/payments/watch'
+
+/** `POST /notify`, where Cloud Pay tells of a payment → 200 with status 0, once the notification is kept. */
+export const routes: Route<App>[] = [
+  {
+    method: 'POST',
+    path: '/notify',
+    // Three seconds at the worst: who waits longer may count it as failed.
+    withinMs: 2800,
+    refuse: refuseNotification,
+    async handle(app, { request, requestId, deadline }) {
+      await takeNotification(app, request.body, deadline)
+      await watchTimer(app)
+      return acknowledge(requestId)
+    },
+  },
+]
+
+export const main_handler = door(
+  async () => createApp(readConfig(process.env), { asksAtOnce: true }),
+  createLog(writeLine, []),
+  routes,
+)

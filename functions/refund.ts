@@ -1,0 +1,44 @@
+import { createApp, writeLine, type App } from '../shared/app'
+import { readConfig } from '../shared/base/config'
+import { createLog } from '../shared/base/log'
+import { json } from '../shared/http/answer'
+import { readJsonBody } from '../shared/http/body'
+import { door, type Route } from '../shared/http/door'
+import { idempotencyKey } from '../shared/http/idempotency'
+import { isSettled } from '../shared/order/refund'
+import { viewOrder, viewRefund } from '../shared/order/view'
+import { createRefund, readRefundRequest } from '../shared/payments/refund'
+import { watchTimer } from '../shared/payments/watch'
+
+/**
+ * `POST /orders/{out_trade_no}/refunds` → 202 on its way, 200 settled. Accepted is not done: read the order until the
+ * refund is `succeeded`.
+ */
+export const routes: Route<App>[] = [
+  {
+    method: 'POST',
+    path: '/orders/{out_trade_no}/refunds',
+    async handle(app, { request, requestId, deadline }) {
+      const caller = await app.authorize(request)
+      const wanted = readRefundRequest(readJsonBody(request), app)
+      const number = request.params['out_trade_no'] ?? ''
+      const { order, refund } = await createRefund(
+        app,
+        caller,
+        number,
+        wanted,
+        idempotencyKey(request),
+        deadline,
+      )
+      await watchTimer(app)
+      const body = { ...viewRefund(refund), order: viewOrder(order) }
+      return json(isSettled(refund.state) ? 200 : 202, body, requestId)
+    },
+  },
+]
+
+export const main_handler = door(
+  async () => createApp(readConfig(process.env), { asksAtOnce: true }),
+  createLog(writeLine, []),
+  routes,
+)

@@ -1,0 +1,54 @@
+import { createApp, writeLine, type App } from '../shared/app'
+import { readConfig } from '../shared/base/config'
+import { createLog, describeError } from '../shared/base/log'
+import type { Deadline } from '../shared/base/time'
+import { timerDoor, type TimerVisit } from '../shared/http/timer'
+import { createSend } from '../shared/net/send'
+import { deliverDue } from '../shared/outbox/deliver'
+import { reconcileDaily } from '../shared/payments/bill'
+import { reconcileDue } from '../shared/payments/reconcile'
+import { markTimerRun } from '../shared/payments/watch'
+
+/** To write down the end of the run, whatever the work before it did. */
+const RESERVE_MS = 1500
+/** A slice of the daily bill is begun only with this much left. */
+const BILL_MIN_MS = 4000
+
+/**
+ * Started every 20 seconds: looks after what is due, delivers messages beside it, and once a day compares the bill.
+ * One part that fails does not keep the others from their work; the run is marked as done only if all went well.
+ */
+export async function run(app: App, { deadline }: TimerVisit): Promise<Record<string, unknown>> {
+  const left: Deadline = { remainingMs: () => deadline.remainingMs() - RESERVE_MS }
+  const failed: string[] = []
+  const part = async <T>(name: string, work: () => Promise<T>): Promise<T | undefined> => {
+    try {
+      return await work()
+    } catch (error) {
+      failed.push(name)
+      app.log({
+        event: 'timer.part_failed',
+        count: `timer.${name}_failed`,
+        level: 'error',
+        cause: describeError(error),
+      })
+      return undefined
+    }
+  }
+  const [due, messages] = await Promise.all([
+    part('due', () => reconcileDue(app, left)),
+    part('messages', () => deliverDue({ ...app, send: app.send ?? createSend() }, left)),
+  ])
+  const bill =
+    left.remainingMs() >= BILL_MIN_MS ? await part('bill', () => reconcileDaily(app, left)) : undefined
+  const summary = { ...due, messages, ...(bill ? { bill } : {}) }
+  if (failed.length > 0) throw new Error(`these parts failed: ${failed.join(', ')}`)
+  await markTimerRun(app, JSON.stringify(summary))
+  return summary
+}
+
+export const main_handler = timerDoor(
+  async () => createApp(readConfig(process.env), { asksAtOnce: true }),
+  createLog(writeLine, []),
+  run,
+)

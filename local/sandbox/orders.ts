@@ -1,0 +1,159 @@
+import * as v from 'valibot'
+import { nowS } from '../../shared/base/time'
+import { PAY_PLATFORM } from '../../shared/cloudpay/enums'
+import { Detail, type CloseRequest, type PayRequest, type QueryRequest } from '../../shared/cloudpay/schema'
+import { breach, notFound, ok, refuse, type Said } from './answers'
+import { jsapiArgs, orderContent, payMchKey } from './contents'
+import { parse } from './envelope'
+import {
+  business,
+  createTime,
+  digits,
+  freshNonce,
+  isWechat,
+  Refusal,
+  shownState,
+  type Far,
+  type LedgerOrder,
+  type SandboxMerchant,
+} from './ledger'
+import { DEFAULT_LIFE_S } from './switches'
+
+/** An order's life: it is created, asked about, closed, and paid by somebody with a wallet. */
+
+export function create(far: Far, merchant: SandboxMerchant, suffix: string, request: PayRequest): Said {
+  const { out_trade_no } = request.pay_content
+  const rule = brokenRule(far, merchant, request)
+  if (rule !== undefined) return breach(far, merchant, rule)
+  const known = far.orders.get(out_trade_no)
+  if (known) {
+    const same = known.merchant === merchant && business(known.request) === business(request)
+    if (!same || far.switches.repeatedCreate === '102')
+      return refuse(far, merchant, 102, 'order number already used')
+  }
+  const order = known ?? newOrder(far, suffix, merchant, request)
+  far.orders.set(out_trade_no, order)
+  return ok(far, merchant, suffix, {
+    nonce_str: freshNonce(far),
+    order_content: orderContent(far, order),
+    ...(suffix === 'mini_program_pay' && far.switches.miniProgramEcho === 'no'
+      ? {}
+      : { pay_mch_key: payMchKey(order) }),
+    jsapi_args: jsapiArgs(far, order),
+  })
+}
+
+export function query(far: Far, merchant: SandboxMerchant, request: QueryRequest): Said {
+  const order = orderOf(far, merchant, request.out_trade_no)
+  if (!order) return notFound(far, merchant)
+  return ok(far, merchant, 'query_order', {
+    nonce_str: freshNonce(far),
+    order_content: orderContent(far, order),
+    pay_mch_key: payMchKey(order),
+  })
+}
+
+export function close(far: Far, merchant: SandboxMerchant, request: CloseRequest): Said {
+  const order = orderOf(far, merchant, request.out_trade_no)
+  if (!order) return notFound(far, merchant)
+  if (order.state === 'paid')
+    return refuse(far, merchant, Number(far.switches.closePaid), 'order already paid')
+  if (shownState(far, order) === 'closed' && far.switches.closeClosed === '104')
+    return refuse(far, merchant, 104, 'order already closed')
+  closeByMerchant(far, request.out_trade_no)
+  return ok(far, merchant, 'close_order', { nonce_str: freshNonce(far) })
+}
+
+/** A number belongs to the sub-merchant that used it first: for others there is no such order. */
+export function orderOf(far: Far, merchant: SandboxMerchant, out_trade_no: string): LedgerOrder | undefined {
+  const order = far.orders.get(out_trade_no)
+  return order?.merchant === merchant ? order : undefined
+}
+
+// ── what happens without a request ─────────────────────────────────────────────────────────────────────────────
+
+export type PayOptions = {
+  /** The wallet's payment was under way when the order closed or expired, and the money arrives all the same. */
+  late?: boolean
+}
+
+/** The payer pays. Refused like a wallet would: closed, expired, paid before. */
+export function pay(far: Far, out_trade_no: string, { late = false }: PayOptions = {}): LedgerOrder {
+  const order = far.orders.get(out_trade_no)
+  if (!order) throw new Refusal('no such order')
+  const { lateness } = far.switches
+  const now = nowS(far.clock)
+  const expired = now > order.time_expire
+  if (order.state === 'paid') throw new Refusal('order is paid')
+  if (order.state === 'closed' && !(late && lateness === 'closed_too')) throw new Refusal('order is closed')
+  if (expired && !(late && lateness !== 'never')) throw new Refusal('order has expired')
+  order.state = 'paid'
+  order.paid_fen = order.request.pay_content.total_fee
+  order.time_end = now
+  order.last_update_time = now
+  order.transaction_id = isWechat(order) ? `4200${digits(far.random, 24)}` : order.trade_no
+  return order
+}
+
+export function closeByMerchant(far: Far, out_trade_no: string): void {
+  const order = far.orders.get(out_trade_no)
+  if (!order || order.state !== 'waiting') return
+  order.state = 'closed'
+  order.last_update_time = nowS(far.clock)
+}
+
+// ── rules ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function brokenRule(far: Far, merchant: SandboxMerchant, request: PayRequest): string | undefined {
+  const { pay_content: content, pay_mch_key: key } = request
+  if (!content.out_trade_no.startsWith(merchant.order_prefix)) return 'out_trade_no lacks the order prefix'
+  const ids = wrongIds(merchant, key)
+  if (ids !== undefined) return ids
+  const { wxpay_pay_mch_key_ext: wxpay, alipay_pay_mch_key_ext: alipay } = key
+  const wechat = key.pay_platform === PAY_PLATFORM.wechat
+  if (Boolean(wxpay) === Boolean(alipay) || Boolean(wxpay) !== wechat)
+    return 'exactly one pay_mch_key extension'
+  if (wxpay && (wxpay.open_id === undefined) === (wxpay.sub_open_id === undefined)) {
+    return 'exactly one of open_id and sub_open_id'
+  }
+  if (!wechat && content.wxpay_pay_content_ext) return 'wxpay_pay_content_ext is for WeChat'
+  if (content.time_expire !== undefined && content.time_expire <= nowS(far.clock))
+    return 'time_expire is past'
+  if (content.detail !== undefined) {
+    const detail = parse(content.detail)
+    if (!v.is(Detail, detail)) return 'detail is not the text of a Detail'
+  }
+  if (far.switches.lengthUnit === 'bytes' && Buffer.byteLength(content.body) > 128) return 'body is too long'
+  return undefined
+}
+
+export function wrongIds(
+  merchant: SandboxMerchant,
+  key: { out_mch_id: string; out_shop_id: string },
+): string | undefined {
+  if (key.out_mch_id !== merchant.out_mch_id) return 'out_mch_id is not this merchant'
+  if (key.out_shop_id !== merchant.out_shop_id) return 'out_shop_id is not a shop of this sub-merchant'
+  return undefined
+}
+
+function newOrder(far: Far, suffix: string, merchant: SandboxMerchant, request: PayRequest): LedgerOrder {
+  const now = nowS(far.clock)
+  const { out_trade_no, time_expire } = request.pay_content
+  const china = new Date((now + 8 * 3600) * 1000).toISOString()
+  return {
+    out_trade_no,
+    merchant,
+    request,
+    interface: suffix,
+    state: 'waiting',
+    create_time: createTime(far),
+    last_update_time: now,
+    time_expire: time_expire ?? now + DEFAULT_LIFE_S,
+    // `wx`, then day, hour, minute, second in China, then 26 more.
+    prepare_id: `wx${china.slice(8, 10)}${china.slice(11, 19).replaceAll(':', '')}${far.random(13).toString('hex')}`,
+    trade_no: china.slice(0, 10).replaceAll('-', '') + digits(far.random, 20),
+    paid_fen: 0,
+    refunded_fen: 0,
+    refunds: [],
+  }
+}

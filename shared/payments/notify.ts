@@ -1,0 +1,135 @@
+import { createHash } from 'node:crypto'
+import { Fault } from '../base/errors'
+import { nowS, type Deadline } from '../base/time'
+import { openNotification, type NotificationFlaw } from '../cloudpay/notification'
+import type { NotificationContent } from '../cloudpay/schema'
+import type { NewAnomaly } from '../order/anomaly'
+import type { Order } from '../order/order'
+import { canStillChange } from '../order/state'
+import { insertNotification, type NewNotification } from '../store/notifications'
+import { claimLook, findOrder } from '../store/orders'
+import { SETTLE_RESERVE_MS, type Payments } from './context'
+import { LOOK_INTERVAL_MS, lookUpstream } from './refresh'
+import { about, raise } from './raise'
+
+/**
+ * Cloud Pay calls us. What it says is a hint, never proof: there is no timestamp in it, and a leaked key must not print
+ * money. So it is kept, its order is due now, and if there is time our own query settles it before we answer.
+ */
+export type NotificationRefusal = NotificationFlaw | 'order_differs' | 'amount_differs'
+
+const ATTEMPTS = 6
+/** A look may take this much of the three seconds; otherwise the timer looks. */
+const LOOK_MAX_MS = 1500
+
+/**
+ * Returns once the notification is kept: only then may it be acknowledged. Throws `notification_refused`, with the
+ * reason for the log alone, and `database_unavailable` when it could not be kept.
+ */
+export async function takeNotification(payments: Payments, body: Buffer, deadline: Deadline): Promise<void> {
+  const opened = openNotification(body, (id) => payments.merchants.find(id)?.key)
+  if (!opened.ok) throw refused(payments, opened.flaw)
+  const { content, text } = opened
+  const out_sub_mch_id = content.pay_mch_key.out_sub_mch_id!
+  const out_trade_no = content.order_content.out_trade_no ?? ''
+  if (out_trade_no === '' || out_trade_no.length > 32) throw refused(payments, 'content_is_no_notification')
+  const key = { out_sub_mch_id, out_trade_no }
+
+  const order: Order | undefined = await findOrder(payments.store, key)
+  const mismatch = order && mismatchOf(order, content)
+  if (order && mismatch) {
+    // Signed with the merchant's own key, so worth a person's look.
+    const anomaly = about(order, 'notification_mismatch', { fields: mismatch.fields })
+    await raise(payments, anomaly)
+    throw refused(payments, mismatch.why, out_trade_no)
+  }
+
+  const notification: NewNotification = {
+    ...key,
+    id: createHash('sha256').update(text).digest('hex'),
+    received_at: nowS(payments.clock),
+    orphan: order === undefined,
+    claims: claimsOf(content),
+  }
+  const kept = await keep(payments, notification, order ? [] : [orphanOf(notification)])
+  payments.log({ event: 'notify.kept', count: `notify.${kept}`, out_trade_no, orphan: order === undefined })
+
+  if (!order || kept === 'known' || !canStillChange(order.state)) return
+  await lookIfThereIsTime(payments, order, deadline)
+}
+
+async function keep(
+  payments: Payments,
+  notification: NewNotification,
+  anomalies: NewAnomaly[],
+): Promise<'done' | 'known'> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const outcome = await insertNotification(payments.store, notification, anomalies)
+    if (outcome !== 'lost') return outcome
+  }
+  throw new Fault('database_unavailable', { cause: new Error('lost every race for a notification') })
+}
+
+/** Whatever this runs into, the notification is kept and the timer will look. */
+async function lookIfThereIsTime(payments: Payments, order: Order, deadline: Deadline): Promise<void> {
+  const untilMs = Math.min(LOOK_MAX_MS + SETTLE_RESERVE_MS, deadline.remainingMs())
+  const startMs = deadline.remainingMs()
+  const shorter: Deadline = { remainingMs: () => untilMs - (startMs - deadline.remainingMs()) }
+  try {
+    if ((await claimLook(payments.store, order, LOOK_INTERVAL_MS)) === 'done') {
+      await lookUpstream(payments, order, shorter)
+    }
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error
+    payments.log({
+      event: 'notify.left_to_timer',
+      count: 'notify.left_to_timer',
+      level: 'warn',
+      out_trade_no: order.out_trade_no,
+      code: error.code,
+    })
+  }
+}
+
+/** The last gates: about whom, and about how much. Every id is compared with the order's own row. */
+function mismatchOf(
+  order: Order,
+  { pay_mch_key: key, order_content: content }: NotificationContent,
+): { why: NotificationRefusal; fields: string[] } | undefined {
+  const ids = (['out_mch_id', 'out_sub_mch_id', 'out_shop_id', 'pay_platform'] as const).filter(
+    (name) => key[name] !== order[name],
+  )
+  if (ids.length > 0) return { why: 'order_differs', fields: ids.map((name) => `pay_mch_key.${name}`) }
+  const amounts = (['total_fee', 'fee_type'] as const).filter((name) => content[name] !== order[name])
+  if (amounts.length > 0)
+    return { why: 'amount_differs', fields: amounts.map((name) => `order_content.${name}`) }
+  return undefined
+}
+
+function claimsOf({ order_content: content }: NotificationContent): NewNotification['claims'] {
+  const state = (content.wxpay_order_content_ext ?? content.alipay_order_content_ext)?.current_trade_state
+  return {
+    total_fee: content.total_fee ?? null,
+    transaction_id: content.transaction_id ?? null,
+    wallet_state: state ?? null,
+    time_end: content.time_end ?? null,
+  }
+}
+
+const orphanOf = ({ out_sub_mch_id, out_trade_no, claims }: NewNotification): NewAnomaly => ({
+  kind: 'notification_orphan',
+  out_sub_mch_id,
+  out_trade_no,
+  evidence: claims,
+})
+
+function refused(payments: Payments, why: NotificationRefusal, out_trade_no?: string): Fault {
+  payments.log({
+    event: 'notify.refused',
+    count: `notify.refused.${why}`,
+    level: 'warn',
+    why,
+    ...(out_trade_no === undefined ? {} : { out_trade_no }),
+  })
+  return new Fault('notification_refused', { cause: new Error(why) })
+}

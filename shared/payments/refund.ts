@@ -1,0 +1,434 @@
+import { createHash } from 'node:crypto'
+import * as v from 'valibot'
+import type { Caller } from '../base/caller'
+import { Fault } from '../base/errors'
+import { Fen } from '../base/money'
+import { makeNonce } from '../base/random'
+import { nowS, type Deadline } from '../base/time'
+import { fieldFaults, S, S1 } from '../base/validate'
+import {
+  queryRefundOrder,
+  refund as refundInterface,
+  type QueryRefundRequest,
+  type RefundRequest as UpstreamRequest,
+} from '../cloudpay/schema'
+import { orderNumberFault } from '../order/number'
+import type { Order } from '../order/order'
+import type { Refund } from '../order/refund'
+import { hasMoney } from '../order/state'
+import type { Limit } from '../store/counters'
+import { countRefundSend, findRefund, insertRefund, listRefunds, type NewRefund } from '../store/refunds'
+import { aboutOrder, callBudgetMs, keyOf, type Payments } from './context'
+import { provesPayment } from './evidence'
+import { flaw } from './orderRequest'
+import {
+  evidenceOfContent,
+  evidenceOfRefund,
+  evidenceOfRefundQuery,
+  readRefundList,
+  type Listed,
+} from './refundEvidence'
+import { findOwnOrder, lookUpstream } from './refresh'
+import { about, raise } from './raise'
+import { readAgain } from './settle'
+import { readBoth, settleRefund, type Both } from './settleRefund'
+
+/**
+ * Refunds: the amount is reserved and the exact text recorded before anything is asked, and every later attempt sends
+ * that text under the same number. "Accepted" is not done: only a signed query says that money went back.
+ */
+export const RefundRequest = v.strictObject({
+  /** Integer fen. */
+  refund_fee: Fen,
+  /** Starts with the order prefix, letters and digits, at most 32; with an `Idempotency-Key`, made from that. */
+  out_refund_no: v.optional(S1(32)),
+  reason: v.optional(S(64)),
+})
+export type RefundRequest = v.InferOutput<typeof RefundRequest>
+
+const ATTEMPTS = 6
+/** Should the one who recorded it die, the timer goes on this much later. */
+const FIRST_DUE_MS = 30_000
+const HOUR_MS = 3_600_000
+
+/** Throws the Fault `body_invalid`. */
+export function readRefundRequest(body: unknown, payments: Payments): RefundRequest {
+  const read = v.safeParse(RefundRequest, body)
+  if (!read.success) throw new Fault('body_invalid', { fields: fieldFaults(read.issues) })
+  const { out_refund_no: number } = read.output
+  const prefix =
+    payments.merchants.ofNumber(number ?? '')?.order_prefix ?? payments.merchants.first.order_prefix
+  const fault = number === undefined ? undefined : orderNumberFault(prefix, number)
+  if (fault !== undefined)
+    throw new Fault('body_invalid', { fields: [flaw('out_refund_no', 'value', fault)] })
+  return read.output
+}
+
+/**
+ * Refunds the caller's paid order, in part or in full. A repeat, by number or by `Idempotency-Key`, is the same
+ * refund. Returns it as committed, whatever its state is by then; throws `refund_refused` for a signed no.
+ */
+export async function createRefund(
+  payments: Payments,
+  caller: Caller,
+  out_trade_no: string,
+  request: RefundRequest,
+  idempotencyKey: string | null,
+  deadline: Deadline,
+): Promise<Both & { isNew: boolean }> {
+  if (caller.kind !== 'merchant') throw new Fault('caller_not_allowed')
+  const own = await findOwnOrder(payments, caller, out_trade_no)
+  const prefix = payments.merchants.ofNumber(out_trade_no)!.order_prefix
+  const out_refund_no =
+    request.out_refund_no ??
+    (idempotencyKey === null ? undefined : derivedNumber(prefix, 'k', `${out_trade_no} ${idempotencyKey}`))
+  // A retry under a number of its own would be a second refund.
+  if (out_refund_no === undefined) throw new Fault('refund_number_required')
+  const wanted = { out_refund_no, refund_fee: request.refund_fee, reason: request.reason ?? null }
+
+  const recorded = await record(payments, own, wanted, 'request', caller.id)
+  // A refund that is on its way is asked about, whether it is new or a repeat.
+  const both = await advanceRefund(payments, recorded, deadline).catch((error: unknown) => {
+    // It is recorded, and may have been asked for: whatever the database does now, the timer goes on.
+    if (error instanceof Fault && error.code === 'database_unavailable') return recorded
+    throw error
+  })
+  const { order, refund } = both
+  if (recorded.isNew && refund.state === 'failed') {
+    const numbers = { out_trade_no, out_refund_no }
+    if (refund.sends > 0) throw new Fault('refund_refused', { extra: numbers })
+    throw new Fault('refund_exceeds', {
+      extra: { ...numbers, left_fee: order.total_fee - order.reserved_fen },
+    })
+  }
+  return { ...both, isNew: recorded.isNew }
+}
+
+/**
+ * Money that came late goes back whole. The number is derived from the order's, so that there is one such refund
+ * however often and by whomever this is tried. Only after a fresh verified query says paid: `advanceRefund` sees to it.
+ */
+export async function refundAutomatically(
+  payments: Payments,
+  order: Order,
+  deadline: Deadline,
+): Promise<void> {
+  const prefix = payments.merchants.ofNumber(order.out_trade_no)!.order_prefix
+  const out_refund_no = derivedNumber(prefix, 'a', order.out_trade_no)
+  const known = await findRefund(payments.store, { out_sub_mch_id: order.out_sub_mch_id, out_refund_no })
+  if (known) {
+    if (known.state === 'requested') await advanceRefund(payments, { order, refund: known }, deadline)
+    return
+  }
+  const fresh = await lookUpstream(payments, order, deadline)
+  if (!provesPayment(fresh.evidence)) return
+  const listed = await importRefunds(payments, fresh.order, deadline)
+  if (!listed?.fits) return
+  const refund_fee = listed.order.total_fee - listed.order.reserved_fen
+  if (refund_fee <= 0) return
+  const wanted = { out_refund_no, refund_fee, reason: null }
+  await sendRefund(payments, await record(payments, listed.order, wanted, 'automatic', 'timer'), deadline)
+}
+
+/** Letters and digits only, at most 32 characters, the same for the same matter. */
+export function derivedNumber(prefix: string, kind: 'a' | 'k', matter: string): string {
+  const hash = BigInt(`0x${createHash('sha256').update(matter).digest('hex')}`).toString(36)
+  return (prefix + kind + hash).slice(0, 32)
+}
+
+// ── recording ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+type Wanted = Pick<Refund, 'out_refund_no' | 'refund_fee' | 'reason'>
+
+async function record(
+  payments: Payments,
+  own: Order,
+  wanted: Wanted,
+  origin: 'request' | 'automatic',
+  caller: string,
+): Promise<Both & { isNew: boolean }> {
+  const key = { out_sub_mch_id: own.out_sub_mch_id, out_refund_no: wanted.out_refund_no }
+  let order = own
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const known = await findRefund(payments.store, key)
+    if (known) {
+      const same =
+        known.out_trade_no === order.out_trade_no &&
+        known.refund_fee === wanted.refund_fee &&
+        known.reason === wanted.reason
+      if (!same) throw new Fault('content_differs', { extra: { out_refund_no: known.out_refund_no } })
+      return { order, refund: known, isNew: false }
+    }
+    if (!hasMoney(order.state) || order.state === 'refunded') {
+      throw new Fault('order_not_refundable', { extra: { state: order.state } })
+    }
+    const unresolved = (await listRefunds(payments.store, order)).find((one) => one.state === 'requested')
+    if (unresolved) {
+      throw new Fault('refund_unresolved', { extra: { out_refund_no: unresolved.out_refund_no } })
+    }
+    const leftFen = order.total_fee - order.reserved_fen
+    if (wanted.refund_fee > leftFen) throw new Fault('refund_exceeds', { extra: { left_fee: leftFen } })
+
+    const refund = draftRefund(payments, order, wanted, origin, caller)
+    const detail = {
+      out_refund_no: refund.out_refund_no,
+      refund_fee: refund.refund_fee,
+      to_refund: 'requested',
+      origin,
+    }
+    const event = { at: refund.created_at, kind: 'refund' as const, detail }
+    const limits = ceilings(payments, order)
+    const outcome = await insertRefund(payments.store, order, refund, FIRST_DUE_MS, event, limits)
+    if (outcome === 'over') {
+      const evidence = { out_refund_no: refund.out_refund_no, refund_fee: refund.refund_fee }
+      await raise(payments, about(order, 'refund_ceiling', evidence))
+      throw new Fault('refund_ceiling', { retryAfterS: 3600 })
+    }
+    order = await readAgain(payments, order)
+    if (outcome === 'done') {
+      payments.log({
+        event: 'refund.recorded',
+        count: 'refund.requested',
+        out_trade_no: order.out_trade_no,
+        ...detail,
+      })
+      return { ...(await readBoth(payments, { ...refund, next_due_at_ms: null })), isNew: true }
+    }
+  }
+  throw new Fault('database_unavailable', { cause: new Error('lost every race for a new refund') })
+}
+
+function draftRefund(
+  payments: Payments,
+  order: Order,
+  { out_refund_no, refund_fee, reason }: Wanted,
+  origin: 'request' | 'automatic',
+  caller: string,
+): NewRefund {
+  const now = nowS(payments.clock)
+  const content: UpstreamRequest = {
+    ...aboutOrder(payments, order),
+    refund_content: {
+      out_trade_no: order.out_trade_no,
+      out_refund_no,
+      total_fee: order.total_fee,
+      refund_fee,
+      refund_fee_type: 'CNY',
+      ...(reason === null ? {} : { refund_reason: reason }),
+    },
+    nonce_str: makeNonce(payments.random),
+  }
+  return {
+    out_sub_mch_id: order.out_sub_mch_id,
+    out_refund_no,
+    out_trade_no: order.out_trade_no,
+    refund_fee,
+    origin,
+    reason,
+    caller,
+    request_content: JSON.stringify(content),
+    state: 'requested',
+    version: 1,
+    created_at: now,
+    updated_at: now,
+    sends: 0,
+    looks: 0,
+    refund_id: null,
+    wallet_state: null,
+  }
+}
+
+const ceilings = ({ settings }: Payments, { out_sub_mch_id }: Order): Limit[] => [
+  { name: `refund_h:${out_sub_mch_id}`, periodMs: HOUR_MS, max: settings.refundCeilings.hourFen },
+  { name: `refund_d:${out_sub_mch_id}`, periodMs: 24 * HOUR_MS, max: settings.refundCeilings.dayFen },
+]
+
+// ── asking ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** The next step of a refund that is not settled: ask for it, ask for it again, or ask what became of it. */
+export async function advanceRefund(payments: Payments, both: Both, deadline: Deadline): Promise<Both> {
+  if (both.refund.state === 'accepted') return lookAtRefund(payments, both, deadline)
+  if (both.refund.state !== 'requested') return both
+  // It may have arrived: what became of it is asked first.
+  const seen = both.refund.sends > 0 ? await lookAtRefund(payments, both, deadline) : both
+  const { order, refund } = seen
+  if (refund.state !== 'requested') return seen
+  if (refund.origin === 'automatic') {
+    if (order.flag === 'amount_differs') return seen
+    const fresh = await lookUpstream(payments, order, deadline)
+    if (!provesPayment(fresh.evidence)) return readBoth(payments, refund)
+  }
+  if (refund.sends > 0) return sendRefund(payments, await readBoth(payments, refund), deadline)
+  // Refunds made elsewhere count before the first ask, or together they could be more than was paid.
+  const listed = await importRefunds(payments, order, deadline)
+  const current = await readBoth(payments, refund)
+  if (!listed) return current
+  if (listed.fits) return sendRefund(payments, current, deadline)
+  const withdrawn = await settleRefund(payments, current, { proves: 'no_room' })
+  const made = await importRefunds(payments, withdrawn.order, deadline)
+  return { ...withdrawn, order: made?.order ?? withdrawn.order }
+}
+
+async function sendRefund(payments: Payments, both: Both, deadline: Deadline): Promise<Both> {
+  const { order, refund } = both
+  const timeoutMs = callBudgetMs(payments.settings, deadline)
+  if (refund.state !== 'requested' || refund.request_content === null || timeoutMs === undefined) return both
+  let current = refund
+  class Overtaken extends Error {}
+  let answer
+  try {
+    answer = await payments.cloudPay.call(refundInterface, refund.request_content, {
+      key: keyOf(payments, order),
+      timeoutMs,
+      beforeSend: async () => {
+        if ((await countRefundSend(payments.store, current)) !== 'done') throw new Overtaken()
+        current = { ...current, sends: current.sends + 1, version: current.version + 1 }
+      },
+    })
+  } catch (error) {
+    // Somebody else is working on it, or the count is unknown: nothing was sent by us this time.
+    if (error instanceof Overtaken) return readBoth(payments, refund)
+    throw error
+  }
+  const evidence = evidenceOfRefund(order, current, answer)
+  logRefund(payments, current, 'refund.asked', evidence)
+  return settleRefund(payments, { order, refund: current }, evidence)
+}
+
+async function lookAtRefund(payments: Payments, both: Both, deadline: Deadline): Promise<Both> {
+  const { order, refund } = both
+  const answer = await queryRefunds(payments, order, refund.out_refund_no, deadline)
+  if (!answer) return both
+  const evidence = evidenceOfRefundQuery(order, refund, answer)
+  logRefund(payments, refund, 'refund.looked', evidence)
+  return settleRefund(payments, both, evidence)
+}
+
+async function queryRefunds(
+  payments: Payments,
+  order: Order,
+  out_refund_no: string | undefined,
+  deadline: Deadline,
+) {
+  const timeoutMs = callBudgetMs(payments.settings, deadline)
+  if (timeoutMs === undefined) return undefined
+  const request: QueryRefundRequest = {
+    ...aboutOrder(payments, order),
+    out_trade_no: order.out_trade_no,
+    ...(out_refund_no === undefined ? {} : { out_refund_no }),
+    nonce_str: makeNonce(payments.random),
+  }
+  return payments.cloudPay.call(queryRefundOrder, JSON.stringify(request), {
+    key: keyOf(payments, order),
+    timeoutMs,
+  })
+}
+
+function logRefund(
+  payments: Payments,
+  refund: Refund,
+  event: string,
+  evidence: ReturnType<typeof evidenceOfRefund>,
+): void {
+  payments.log({
+    event,
+    count: `${event}.${evidence.proves}`,
+    out_trade_no: refund.out_trade_no,
+    out_refund_no: refund.out_refund_no,
+    sends: refund.sends,
+    proves: evidence.proves,
+    ...(evidence.proves === 'nothing' ? { why: evidence.why } : {}),
+    ...(evidence.proves === 'refused' ? { status: evidence.status } : {}),
+  })
+}
+
+// ── refunds made elsewhere ─────────────────────────────────────────────────────────────────────────────────────
+
+/**
+ * Brings every refund upstream has for this order into our sum: ours are settled by what the list says of them, the
+ * others recorded as made in the console. Returns the order as it then is, or nothing if the list could not be had.
+ * `fits`: nothing listed had to be left out because our own promises leave no room for it.
+ */
+export async function importRefunds(
+  payments: Payments,
+  order: Order,
+  deadline: Deadline,
+): Promise<{ order: Order; fits: boolean } | undefined> {
+  // Refunds of an order that was never paid, as far as we know, are for a person: see the bill.
+  if (!hasMoney(order.state)) return undefined
+  const answer = await queryRefunds(payments, order, undefined, deadline)
+  if (!answer) return undefined
+  const list = readRefundList(order, answer)
+  if (!list.ok) {
+    if (list.fields) {
+      const evidence = { fields: list.fields }
+      await raise(payments, about(order, 'refund_mismatch', evidence))
+    }
+    return undefined
+  }
+  let current = { order, fits: true }
+  for (const listed of list.refunds) {
+    const { order: next, fits } = await importOne(payments, current.order, listed)
+    current = { order: next, fits: current.fits && fits }
+  }
+  return current
+}
+
+async function importOne(
+  payments: Payments,
+  order: Order,
+  listed: Listed,
+): Promise<{ order: Order; fits: boolean }> {
+  const { out_refund_no, refund_fee, content } = listed
+  const key = { out_sub_mch_id: order.out_sub_mch_id, out_refund_no }
+  const evidence = evidenceOfContent(order, content)
+  let current = order
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const known = await findRefund(payments.store, key)
+    if (known) {
+      if (known.out_trade_no !== order.out_trade_no || known.refund_fee !== refund_fee) {
+        const differs = {
+          ...about(order, 'refund_mismatch', { out_refund_no, refund_fee }),
+          about: out_refund_no,
+        }
+        await raise(payments, differs)
+        return { order: current, fits: true }
+      }
+      const settled = await settleRefund(payments, { order: current, refund: known }, evidence)
+      return { order: settled.order, fits: true }
+    }
+    // One that failed took nothing: there is nothing to keep in mind. One nobody can tell about may have.
+    const failed = evidence.proves === 'state' && evidence.meaning === 'failed'
+    if (failed || evidence.proves === 'not_found') return { order: current, fits: true }
+    if (refund_fee > current.total_fee - current.reserved_fen) {
+      const exceeds = { out_refund_no, refund_fee, left_fee: current.total_fee - current.reserved_fen }
+      const anomaly = { ...about(current, 'refunds_exceed', exceeds), about: out_refund_no }
+      await raise(payments, anomaly)
+      return { order: current, fits: false }
+    }
+    const at = nowS(payments.clock)
+    const refund: NewRefund = {
+      ...key,
+      out_trade_no: order.out_trade_no,
+      refund_fee,
+      origin: 'console',
+      reason: null,
+      caller: 'console',
+      request_content: null,
+      state: 'accepted',
+      version: 1,
+      created_at: at,
+      updated_at: at,
+      sends: 0,
+      looks: 0,
+      refund_id: null,
+      wallet_state: null,
+    }
+    const detail = { out_refund_no, refund_fee, to_refund: 'accepted', origin: 'console' }
+    const event = { at, kind: 'refund' as const, detail }
+    await insertRefund(payments.store, current, refund, FIRST_DUE_MS, event, [])
+    // Recorded or overtaken: what is there now is read again, and settled by what the list says.
+    current = await readAgain(payments, current)
+  }
+  throw new Fault('database_unavailable', { cause: new Error('lost every race for a refund') })
+}

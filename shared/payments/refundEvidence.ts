@@ -1,0 +1,127 @@
+import type { Answer } from '../cloudpay/client'
+import { INTERNAL_STATUS, PAY_PLATFORM } from '../cloudpay/enums'
+import {
+  echoFaults,
+  refundEchoes,
+  type ExpectedRefund,
+  type RefundAnswer,
+  type RefundOrderContent,
+} from '../cloudpay/schema'
+import type { Order } from '../order/order'
+import { REFUND_MEANING, type Refund, type RefundMeaning } from '../order/refund'
+
+/** What one answer proves about one refund: the same steps as for orders, see evidence.ts. */
+export type RefundEvidence =
+  /** Taken to be worked on. Not done. */
+  | { proves: 'accepted' }
+  /** A signed no to a refund request. */
+  | { proves: 'refused'; status: number; internalStatus: number | undefined }
+  /** What the wallet says of it, from our own signed query. */
+  | {
+      proves: 'state'
+      meaning: Exclude<RefundMeaning, 'not_found'>
+      wallet_state: number
+      refund_id: string | null
+    }
+  /** A signed "no such refund". After an unknown it proves nothing: the request may still be under way. */
+  | { proves: 'not_found' }
+  /** Refunds made elsewhere leave no money for one that was never sent. */
+  | { proves: 'no_room' }
+  | { proves: 'mismatch'; fields: string[] }
+  | { proves: 'nothing'; why: string }
+
+const nothing = (why: string): RefundEvidence => ({ proves: 'nothing', why })
+
+export function evidenceOfRefund(order: Order, refund: Refund, answer: Answer<RefundAnswer>): RefundEvidence {
+  if (answer.outcome === 'no') {
+    return { proves: 'refused', status: answer.status, internalStatus: answer.internalStatus }
+  }
+  if (answer.outcome !== 'yes') return nothing(whyOf(answer))
+  const found = theOne(order, refund, answer.member)
+  return 'fields' in found ? { proves: 'mismatch', fields: found.fields } : { proves: 'accepted' }
+}
+
+export function evidenceOfRefundQuery(
+  order: Order,
+  refund: Refund,
+  answer: Answer<RefundAnswer>,
+): RefundEvidence {
+  if (answer.outcome === 'no') {
+    return answer.internalStatus === INTERNAL_STATUS.noRefunds
+      ? { proves: 'not_found' }
+      : nothing(`status_${answer.status}`)
+  }
+  if (answer.outcome !== 'yes') return nothing(whyOf(answer))
+  const found = theOne(order, refund, answer.member)
+  return 'fields' in found
+    ? { proves: 'mismatch', fields: found.fields }
+    : evidenceOfContent(order, found.content)
+}
+
+/** What a listed refund says of itself; its echoes have been compared. */
+export function evidenceOfContent(order: Order, content: RefundOrderContent): RefundEvidence {
+  const wallet_state =
+    order.pay_platform === PAY_PLATFORM.wechat
+      ? content.wxpay_refund_order_content_ext?.state
+      : content.alipay_refund_order_content_ext?.refund_status
+  if (wallet_state === undefined) return nothing('wallet_state_missing')
+  const meaning = REFUND_MEANING[order.pay_platform]?.[wallet_state]
+  if (meaning === undefined) return nothing(`wallet_state_${wallet_state}`)
+  if (meaning === 'not_found') return { proves: 'not_found' }
+  // "The server is working on it": never a final no.
+  if (content.is_transforming === true && meaning === 'failed') return nothing('is_transforming')
+  return { proves: 'state', meaning, wallet_state, refund_id: content.refund_id ?? null }
+}
+
+export type Listed = { content: RefundOrderContent; out_refund_no: string; refund_fee: number }
+
+/**
+ * Every refund upstream has for an order, made by us or not; or why this cannot be told. One element that is not
+ * about our order makes the whole list worth nothing.
+ */
+export function readRefundList(
+  order: Order,
+  answer: Answer<RefundAnswer>,
+): { ok: true; refunds: Listed[] } | { ok: false; why: string; fields?: string[] } {
+  if (answer.outcome === 'no') {
+    return answer.internalStatus === INTERNAL_STATUS.noRefunds
+      ? { ok: true, refunds: [] }
+      : { ok: false, why: `status_${answer.status}` }
+  }
+  if (answer.outcome !== 'yes') return { ok: false, why: whyOf(answer) }
+  const refunds: Listed[] = []
+  for (const content of answer.member.refund_order_content) {
+    const { out_refund_no = '', refund_fee = 0 } = content
+    // Its number and amount are news to us; everything else has to fit.
+    const fields = faultsOf(order, { out_refund_no, refund_fee }, content, answer.member)
+    const usable = out_refund_no !== '' && out_refund_no.length <= 64 && Number.isSafeInteger(refund_fee)
+    if (fields.length > 0 || !usable || refund_fee <= 0) return { ok: false, why: 'mismatch', fields }
+    refunds.push({ content, out_refund_no, refund_fee })
+  }
+  return { ok: true, refunds }
+}
+
+function theOne(
+  order: Order,
+  refund: Refund,
+  member: RefundAnswer,
+): { content: RefundOrderContent } | { fields: string[] } {
+  const ours = member.refund_order_content.filter((one) => one.out_refund_no === refund.out_refund_no)
+  const [content] = ours
+  if (content === undefined || ours.length > 1) return { fields: ['refund_order_content.out_refund_no'] }
+  const fields = faultsOf(order, refund, content, member)
+  return fields.length > 0 ? { fields } : { content }
+}
+
+function faultsOf(
+  order: Order,
+  { out_refund_no, refund_fee }: Pick<Refund, 'out_refund_no' | 'refund_fee'>,
+  content: RefundOrderContent,
+  member: RefundAnswer,
+): string[] {
+  const expected: ExpectedRefund = { ...order, out_refund_no, refund_fee }
+  return echoFaults(refundEchoes, { ...member, refund_order_content: content }, expected)
+}
+
+const whyOf = (answer: Extract<Answer<RefundAnswer>, { outcome: 'unknown' | 'rejected' }>): string =>
+  answer.outcome === 'unknown' ? answer.why : `status_${answer.status}`

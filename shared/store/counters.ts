@@ -1,0 +1,108 @@
+import type { CompiledQuery } from 'kysely'
+import { databaseNowMs } from './dialect'
+import type { Store } from './open'
+import { statement } from './statements'
+import { Lost, numbers, one, read, unlessTaken, write, writeOne, type Say } from './transaction'
+
+/**
+ * Limits that many instances share: so much per period, on the database's clock. A counter has one row, which starts
+ * again when its period is over.
+ */
+export type Limit = { name: string; periodMs: number; max: number }
+
+type Counter = { period: number; used: number; now_ms: number }
+
+const findCounter = statement<{ name: string }>((db, given, store) =>
+  db
+    .selectFrom('counters')
+    .select(['period', 'used', databaseNowMs(store.dialect).as('now_ms')])
+    .where('name', '=', given.name),
+)
+
+const findNow = statement<object>((db, _, store) =>
+  db.selectNoFrom(databaseNowMs(store.dialect).as('now_ms')),
+)
+
+const setCounter = statement<{
+  name: string
+  period: number
+  used: number
+  was_period: number
+  was_used: number
+}>((db, given) =>
+  db
+    .updateTable('counters')
+    .set({ period: given.period, used: given.used })
+    .where('name', '=', given.name)
+    .where('period', '=', given.was_period)
+    .where('used', '=', given.was_used),
+)
+
+const insertCounter = statement<{ name: string; period: number; used: number }>((db, given) =>
+  db.insertInto('counters').values({ name: given.name, period: given.period, used: given.used }),
+)
+
+type Step = { query: CompiledQuery; isInsert: boolean; granted: number }
+
+/** What to write so that up to `wanted` more is used, or nothing when the limit leaves no room. */
+function step(
+  store: Store,
+  { name, periodMs, max }: Limit,
+  counter: Counter | undefined,
+  nowMs: number,
+  wanted: number,
+  all: boolean,
+): Step | undefined {
+  const period = Math.floor(nowMs / periodMs)
+  const used = counter?.period === period ? counter.used : 0
+  const granted = Math.min(wanted, max - used)
+  if (granted <= 0 || (all && granted < wanted)) return undefined
+  const after = { name, period, used: used + granted }
+  return counter
+    ? {
+        query: setCounter(store, { ...after, was_period: counter.period, was_used: counter.used }),
+        isInsert: false,
+        granted,
+      }
+    : { query: insertCounter(store, after), isInsert: true, granted }
+}
+
+const toCounter = (row: unknown): Counter | undefined =>
+  row === undefined ? undefined : numbers<Counter>(row as object, ['period', 'used', 'now_ms'])
+
+/** Inside a transaction: uses all of `amount`, or calls `over` and undoes the transaction. */
+export async function sayUse(
+  store: Store,
+  say: Say,
+  limit: Limit,
+  amount: number,
+  over: () => void,
+): Promise<void> {
+  const counter = toCounter((await say(findCounter(store, limit))).rows[0])
+  const nowMs =
+    counter?.now_ms ?? Number(((await say(findNow(store, {}))).rows[0] as { now_ms: unknown }).now_ms)
+  const next = step(store, limit, counter, nowMs, amount, true)
+  if (!next) {
+    over()
+    throw new Lost()
+  }
+  if (next.isInsert) await unlessTaken(store, say(next.query), () => undefined)
+  else await one(say(next.query))
+}
+
+/** On its own: takes up to `wanted`, and says how much it got. A lost race gets nothing, this time. */
+export async function useUpTo(store: Store, limit: Limit, wanted: number): Promise<number> {
+  const counter = toCounter((await read(store, findCounter(store, limit)))[0])
+  const nowMs = counter?.now_ms ?? (await databaseNow(store))
+  const next = step(store, limit, counter, nowMs, wanted, false)
+  if (!next) return 0
+  // Of two that begin a counter at once, one finds its row taken: a lost race like any other.
+  const written = next.isInsert
+    ? await write(store, async (say) => void (await unlessTaken(store, say(next.query), () => undefined)))
+    : await writeOne(store, next.query)
+  return written === 'done' ? next.granted : 0
+}
+
+export async function databaseNow(store: Store): Promise<number> {
+  return Number((await read<{ now_ms: unknown }>(store, findNow(store, {})))[0]!.now_ms)
+}

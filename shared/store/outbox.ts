@@ -1,0 +1,90 @@
+import type { Selectable } from 'kysely'
+import type { Message } from '../order/message'
+import type { NewAnomaly } from '../order/anomaly'
+import { sayBeside } from './beside'
+import { databaseNowMs } from './dialect'
+import type { Store } from './open'
+import { statement } from './statements'
+import { BIG, type OutboxTable } from './tables'
+import { nowPlus, numbers, one, read, write, writeOne, type Outcome } from './transaction'
+
+/** Where messages to the merchant wait. They are written beside the moves they tell of (see beside.ts). */
+export type DueMessage = Message & { next_due_at_ms: number }
+
+const selectDue = statement<{ limit: number }>((db, given, store) =>
+  db
+    .selectFrom('outbox')
+    .selectAll()
+    .where('next_due_at_ms', '<=', databaseNowMs(store.dialect))
+    .orderBy('next_due_at_ms')
+    .limit(given.limit),
+)
+
+export async function listDueMessages(store: Store, limit: number): Promise<DueMessage[]> {
+  const rows = await read<Selectable<OutboxTable>>(store, selectDue(store, { limit }))
+  return rows.map((row) => numbers<DueMessage>(row, BIG.outbox))
+}
+
+type Seen = { id: string; seen: number }
+const seenOf = ({ id, next_due_at_ms: seen }: DueMessage): Seen => ({ id, seen })
+
+const claimRow = statement<Seen & { lease_ms: number }>((db, given, store) =>
+  db
+    .updateTable('outbox')
+    .set((eb) => ({ next_due_at_ms: nowPlus(store, given.lease_ms), attempts: eb('attempts', '+', 1) }))
+    .where('id', '=', given.id)
+    .where('next_due_at_ms', '=', given.seen),
+)
+
+/** Counts an attempt and takes the message for so long: nobody else sends it in the meantime. */
+export const claimMessage = (store: Store, message: DueMessage, leaseMs: number): Promise<Outcome> =>
+  writeOne(store, claimRow(store, { ...seenOf(message), lease_ms: Math.round(leaseMs) }))
+
+const deliveredRow = statement<{ id: string; attempts: number; at: number }>((db, given) =>
+  db
+    .updateTable('outbox')
+    .set({ next_due_at_ms: null, delivered_at: given.at, last_error: null })
+    .where('id', '=', given.id)
+    .where('attempts', '=', given.attempts),
+)
+
+/** `attempts` as counted by the claim: who has been overtaken writes nothing. */
+export const markDelivered = (store: Store, id: string, attempts: number, at: number): Promise<Outcome> =>
+  writeOne(store, deliveredRow(store, { id, attempts, at }))
+
+const retryRow = statement<
+  { id: string; attempts: number; error: string; due_ms: number },
+  'again' | 'never'
+>((db, given, store, when) =>
+  db
+    .updateTable('outbox')
+    .set({
+      next_due_at_ms: when === 'again' ? nowPlus(store, given.due_ms) : null,
+      last_error: given.error,
+    })
+    .where('id', '=', given.id)
+    .where('attempts', '=', given.attempts),
+)
+
+export const retryMessage = (
+  store: Store,
+  id: string,
+  attempts: number,
+  error: string,
+  inMs: number,
+): Promise<Outcome> =>
+  writeOne(store, retryRow(store, { id, attempts, error, due_ms: Math.round(inMs) }, 'again'))
+
+/** Given up, and a person is told in the same transaction. */
+export const giveUpMessage = (
+  store: Store,
+  id: string,
+  attempts: number,
+  error: string,
+  at: number,
+  anomaly: NewAnomaly,
+): Promise<Outcome> =>
+  write(store, async (say) => {
+    await one(say(retryRow(store, { id, attempts, error, due_ms: 0 }, 'never')))
+    await sayBeside(store, say, anomaly.out_sub_mch_id, at, { anomalies: [anomaly] })
+  })

@@ -1,0 +1,19 @@
+import { countersContract } from './counters.contract'
+import { dueContract } from './due.contract'
+import { describeKinds } from './kinds'
+import { migrationsContract } from './migrations.contract'
+import { notificationsContract } from './notifications.contract'
+import { outboxContract } from './outbox.contract'
+import { refundsContract } from './refunds.contract'
+
+jest.setTimeout(30_000)
+
+/** What the store keeps beside orders and their events. */
+describeKinds((kind) => {
+  describe('a migration', () => migrationsContract(kind))
+  describe('refunds', () => refundsContract(kind))
+  describe('looking after orders', () => dueContract(kind))
+  describe('notifications', () => notificationsContract(kind))
+  describe('messages and anomalies', () => outboxContract(kind))
+  describe('counters and marks', () => countersContract(kind))
+})

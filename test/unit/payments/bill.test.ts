@@ -1,0 +1,405 @@
+import { reconcileDaily, reconcileWindow } from '../../../shared/payments/bill'
+import { ALIPAY, openShop, otherMerchants, type Shop, type ShopOptions } from '../../support/shop'
+import { lying } from '../../support/tamper'
+
+let shop: Shop
+const open = async (options?: ShopOptions) => (shop = await openShop(options))
+afterEach(() => shop.close())
+
+const LONG = { remainingMs: () => 60_000 }
+const compare = (fromS: number, toS = shop.nowS() + 1) =>
+  reconcileWindow(shop.app, shop.app.merchants.first, fromS, toS, LONG)
+/** What a person was told, by order. */
+const told = async () =>
+  (await shop.anomalies())
+    .filter(({ kind }) => kind !== 'timer_silent')
+    .map(({ kind, out_trade_no }) => `${kind} ${out_trade_no}`)
+    .sort()
+const pages = () => shop.sent('client_order_detail').map((one) => JSON.parse(one.request_content!))
+const change = (number: string, set: object) =>
+  shop.store.db.updateTable('orders').set(set).where('out_trade_no', '=', number).execute()
+
+/** Every way in which an order can be as it should be. */
+const HEALTHY: (() => Promise<string>)[] = [
+  () => shop.place(),
+  () => shop.placePaid(),
+  () => shop.placePaid({}, ALIPAY),
+  async () => {
+    const number = await shop.place()
+    await shop.closeOrder(number)
+    return number
+  },
+  async () => {
+    const number = await shop.placePaid()
+    await shop.refund(number, { out_refund_no: `${number}r`, refund_fee: 80 })
+    await shop.refund(number, { out_refund_no: `${number}s`, refund_fee: 1800 })
+    return number
+  },
+  async () => {
+    const number = await shop.placePaid({}, ALIPAY)
+    await shop.refund(number, { out_refund_no: `${number}r`, refund_fee: 1880 })
+    return number
+  },
+  async () => {
+    const number = await shop.placePaid()
+    shop.faults['refund'] = ['104']
+    await shop.refund(number, { out_refund_no: `${number}r`, refund_fee: 80 })
+    return number
+  },
+  async () => {
+    const number = await shop.placePaid()
+    shop.sandbox.refundInConsole(number, 300)
+    return number
+  },
+  async () => {
+    const number = await shop.place()
+    await shop.closeOrder(number)
+    shop.sandbox.pay(number, { late: true })
+    return number
+  },
+  async () => {
+    const number = await shop.place()
+    shop.sandbox.pay(number)
+    return number
+  },
+]
+
+/** Defects, and what they should be called. */
+const DEFECTS: [string, (number: string) => unknown][] = [
+  [
+    'paid_upstream_only',
+    (number) => shop.store.db.deleteFrom('orders').where('out_trade_no', '=', number).execute(),
+  ],
+  ['paid_here_only', (number) => shop.sandbox.orders.delete(number)],
+  ['bill_differs', (number) => change(number, { total_fee: 1881 })],
+  ['bill_differs', (number) => Object.assign(shop.sandbox.orders.get(number)!, { state: 'waiting' })],
+  ['bill_differs', (number) => change(number, { reserved_fen: 500, refunded_fen: 500 })],
+]
+
+describe('a thousand orders', () => {
+  test('each difference is found and named, and nothing else is said', async () => {
+    await open({
+      env: { CLOSE_NOT_BEFORE: '0', REFUND_HOUR_MAX_FEN: '99999999', REFUND_DAY_MAX_FEN: '99999999' },
+    })
+    const start = shop.nowS()
+    const healthy: string[] = []
+    for (let at = 0; at < 900; at++) {
+      shop.pass(11)
+      healthy.push(await HEALTHY[at % HEALTHY.length]!())
+      if (at % 100 === 0) await new Promise((resolve) => setImmediate(resolve))
+    }
+    const expected: string[] = []
+    for (let at = 0; at < 100; at++) {
+      shop.pass(11)
+      const [kind, break_] = DEFECTS[at % DEFECTS.length]!
+      const number = await shop.placePaid()
+      await break_(number)
+      expected.push(`${kind} ${number}`)
+    }
+    shop.pass(3600)
+    const report = await compare(start)
+    expect(report).toEqual({
+      payments: expect.any(Number),
+      refunds: expect.any(Number),
+      differences: 100,
+      complete: true,
+    })
+    expect(report.payments).toBeGreaterThanOrEqual(980)
+    const about = (await told()).filter((one) => /^(paid_|bill_)/.test(one))
+    expect(about).toEqual([...expected].sort())
+    // What settling them came upon is about the same orders.
+    const broken = new Set(expected.map((one) => one.split(' ')[1]))
+    expect((await told()).filter((one) => !broken.has(one.split(' ')[1]))).toEqual([])
+
+    // What was merely not known yet has been put through settle.
+    const states = await Promise.all(healthy.map(async (number) => (await shop.order(number)).state))
+    const now = HEALTHY.map((_, kind) => [
+      ...new Set(states.filter((__, at) => at % HEALTHY.length === kind)),
+    ])
+    expect(now).toEqual([
+      ['pending'],
+      ['paid'],
+      ['paid'],
+      ['closed'],
+      ['refunded'],
+      ['refunded'],
+      ['paid'],
+      ['paid'],
+      ['paid_after_close'],
+      ['paid'],
+    ])
+    const imported = await shop.refunds(healthy[7]!)
+    expect(imported).toMatchObject([{ origin: 'console', refund_fee: 300, state: 'succeeded' }])
+    expect(shop.sent('query_order').every((one) => one.request_content !== undefined)).toBe(true)
+
+    // Windows of more than 500 were cut, and none was skipped.
+    const windows = [...new Set(pages().map(({ start_time, end_time }) => `${start_time}-${end_time}`))]
+    expect(windows.length).toBeGreaterThan(2)
+    expect((await compare(start)).differences).toBe(100)
+    expect(
+      (await shop.anomalies())
+        .filter(({ kind }) => kind.startsWith('paid_'))
+        .every(({ times }) => times === 2),
+    ).toBe(true)
+  }, 60_000)
+
+  test('in one and the same second are read page by page', async () => {
+    await open()
+    const start = shop.nowS()
+    for (let at = 0; at < 620; at++) await shop.place()
+    const gone = await shop.placePaid()
+    await shop.store.db.deleteFrom('orders').where('out_trade_no', '=', gone).execute()
+    expect(await compare(start, start + 30)).toMatchObject({ payments: 621, complete: true, differences: 1 })
+    expect(pages().at(-1)).toMatchObject({ page_num: 13, page_size: 50 })
+  })
+})
+
+describe('no false alarm', () => {
+  test.each([
+    ['create_time', 'oldest_first'],
+    ['create_time', 'newest_first'],
+    ['last_update_time', 'oldest_first'],
+    ['last_update_time', 'newest_first'],
+  ] as const)('where the bill goes by %s, %s', async (billTime, billOrder) => {
+    await open({ switches: { billTime, billOrder, createTime: 'behind' }, env: { CLOSE_NOT_BEFORE: '0' } })
+    const start = shop.nowS()
+    const numbers: string[] = []
+    for (const make of [...HEALTHY, ...HEALTHY]) {
+      shop.pass(1000)
+      numbers.push(await make())
+    }
+    // A refund days later makes its order one of that day, for a bill that goes by the last update.
+    shop.pass(2 * 86_400)
+    await shop.refund(numbers[1]!, { out_refund_no: 'sb01late', refund_fee: 100 })
+    await shop.runFor(400)
+    expect(await compare(start, start + 24_000)).toMatchObject({ complete: true, differences: 0 })
+    expect(await compare(start)).toMatchObject({ complete: true, differences: 0 })
+    expect(await told()).toEqual([])
+  })
+
+  test('for the bill that lists paid orders only', async () => {
+    await open({ switches: { billLists: 'paid_only' }, env: { CLOSE_NOT_BEFORE: '0' } })
+    const start = shop.nowS()
+    for (const make of HEALTHY) {
+      shop.pass(1000)
+      await make()
+    }
+    shop.pass(1000)
+    expect(await compare(start)).toMatchObject({ complete: true, differences: 0 })
+    expect(await told()).toEqual([])
+  })
+
+  test('for an order at the edge of a window that is asked about and found', async () => {
+    await open({ switches: { createTime: 'behind' } })
+    const start = shop.nowS()
+    await shop.placePaid()
+    shop.pass(7200)
+    // Created here at the first second, there 200 s before it.
+    expect(await compare(start)).toMatchObject({ payments: 0, complete: true, differences: 0 })
+  })
+
+  test('for other tills’ orders that nobody paid', async () => {
+    await open({ env: { CLOSE_NOT_BEFORE: '0' } })
+    const start = shop.nowS()
+    await shop.place()
+    await shop.closeOrder(await shop.place())
+    await shop.store.db.deleteFrom('orders').execute()
+    expect(await compare(start)).toMatchObject({ payments: 2, differences: 0 })
+  })
+})
+
+describe('a difference', () => {
+  test('of a refund upstream has and our order cannot is told with its number', async () => {
+    await open()
+    const start = shop.nowS()
+    const number = await shop.placePaid()
+    shop.sandbox.refundInConsole(number, 300)
+    await shop.store.db.deleteFrom('orders').execute()
+    expect(await compare(start)).toMatchObject({ refunds: 1, differences: 2 })
+    expect((await shop.anomalies()).map(({ evidence }) => evidence['out_refund_no'] ?? null).sort()).toEqual([
+      null,
+      expect.stringContaining('console'),
+    ])
+  })
+
+  test('of a refund we call done and upstream does not', async () => {
+    await open({ refundDelayMs: Infinity })
+    const start = shop.nowS()
+    const number = await shop.placePaid()
+    await shop.refund(number, { out_refund_no: 'sb01r1', refund_fee: 300 })
+    await shop.store.db.updateTable('refunds').set({ state: 'succeeded' }).execute()
+    await compare(start)
+    expect(await shop.anomalies()).toMatchObject([
+      { kind: 'bill_differs', out_trade_no: number, evidence: { out_refund_no: 'sb01r1' } },
+    ])
+  })
+
+  test('is named by its fields', async () => {
+    await open()
+    const start = shop.nowS()
+    const number = await shop.placePaid()
+    await change(number, { total_fee: 1881, state: 'pending' })
+    await compare(start)
+    const differs = (await shop.anomalies()).find(({ kind }) => kind === 'bill_differs')
+    expect(differs!.evidence).toEqual({ fields: ['total_fee', 'state'] })
+  })
+
+  test('is never put right by the bill alone: money moves on a signed query', async () => {
+    await open()
+    const start = shop.nowS()
+    const number = await shop.place()
+    shop.sandbox.pay(number)
+    shop.faults['query_order'] = 'silent'
+    await compare(start)
+    expect((await shop.order(number)).state).toBe('pending')
+    shop.faults['query_order'] = 'ok'
+    await compare(start)
+    expect((await shop.order(number)).state).toBe('paid')
+    expect(await shop.messages(number)).toEqual(['order.paid'])
+  })
+})
+
+describe('a bill that cannot be read', () => {
+  test.each([
+    'silent',
+    'lost',
+    'truncated',
+    'wrong-signed',
+    'unsigned',
+    'not-json',
+    '500',
+    '3',
+    '101',
+    '104',
+  ] as const)('(%s) is incomplete, and accuses nobody', async (fault) => {
+    await open()
+    const start = shop.nowS()
+    await shop.placePaid()
+    shop.faults['client_order_detail'] = fault
+    expect(await compare(start)).toEqual({ payments: 0, refunds: 0, differences: 0, complete: false })
+    expect(await told()).toEqual([])
+  })
+
+  test.each(['ok,silent', 'ok,104'])('in its second page (%s) is incomplete', async (faults) => {
+    await open()
+    const start = shop.nowS()
+    for (let at = 0; at < 60; at++) await shop.place()
+    shop.faults['client_order_detail'] = faults.split(',') as 'ok'[]
+    expect(await compare(start, start + 30)).toMatchObject({ complete: false, differences: 0 })
+  })
+
+  test('whose pages end before its count is incomplete', async () => {
+    await open({
+      wrapPost: lying((content) => {
+        const bill = content.order_detail_query
+        if (bill) Object.assign(bill, { total_count: 100, order_details: bill.order_details.slice(1) })
+      }),
+    })
+    const start = shop.nowS()
+    await shop.placePaid()
+    shop.pass(7200)
+    expect(await compare(start - 7200)).toMatchObject({ complete: false, differences: 0 })
+    expect(await told()).toEqual([])
+  })
+
+  test('in one entry is compared in all the others', async () => {
+    await open()
+    const start = shop.nowS()
+    const bad = await shop.place()
+    shop.sandbox.pay(bad)
+    const good = await shop.place()
+    shop.sandbox.pay(good)
+    await change(bad, { request_content: 'no json' })
+    expect(await compare(start)).toMatchObject({ payments: 2, complete: false })
+    expect((await shop.order(good)).state).toBe('paid')
+  })
+})
+
+describe('every day', () => {
+  const mark = async (sub = 'sandboxsub0000000001') =>
+    (
+      await shop.store.db
+        .selectFrom('marks')
+        .select('value')
+        .where('name', '=', `bill:${sub}`)
+        .executeTakeFirst()
+    )?.value
+  const DAY = 86_400
+
+  test('the last three days are compared in slices, one a run, and the mark says how far', async () => {
+    await open()
+    const today = Math.floor(shop.nowS() / DAY) * DAY
+    for (let slice = 1; slice <= 12; slice++) {
+      await shop.timer()
+      expect(await mark()).toBe(`${today} ${today - 3 * DAY + slice * 6 * 3600}`)
+    }
+    const before = pages().length
+    await shop.runFor(200)
+    expect(pages()).toHaveLength(before)
+    expect(pages()[0]).toMatchObject({ start_time: today - 3 * DAY, end_time: today - 3 * DAY + 6 * 3600 })
+    shop.pass(DAY)
+    await shop.timer()
+    expect(await mark()).toBe(`${today + DAY} ${today + DAY - 3 * DAY + 6 * 3600}`)
+  })
+
+  test('what was lost the day before is found', async () => {
+    await open()
+    const number = await shop.placePaid()
+    await shop.store.db.deleteFrom('orders').execute()
+    shop.pass(DAY)
+    await shop.runFor(300)
+    expect(await shop.anomalies()).toMatchObject([{ kind: 'paid_upstream_only', out_trade_no: number }])
+  })
+
+  test('a slice that cannot be read is tried again, up to 120 times an hour', async () => {
+    await open()
+    shop.faults['client_order_detail'] = 'silent'
+    for (let tries = 0; tries < 130; tries++) await reconcileDaily(shop.app, LONG)
+    expect(pages()).toHaveLength(120)
+    const before = await mark()
+    shop.pass(3600)
+    shop.faults['client_order_detail'] = 'ok'
+    await shop.timer()
+    expect(await mark()).not.toBe(before)
+  })
+
+  test('two days without a readable bill are told to a person', async () => {
+    await open()
+    await shop.timer()
+    shop.faults['client_order_detail'] = 'silent'
+    for (const wait of [DAY, DAY]) {
+      shop.pass(wait)
+      await shop.timer()
+    }
+    expect((await shop.anomalyKinds()).filter((kind) => kind === 'bill_unread')).toHaveLength(1)
+  })
+
+  test('and so is a bill that could never be read', async () => {
+    await open()
+    shop.faults['client_order_detail'] = 'silent'
+    for (const wait of [0, DAY, DAY, DAY]) {
+      shop.pass(wait)
+      await shop.timer()
+    }
+    expect((await shop.anomalyKinds()).filter((kind) => kind === 'bill_unread')).toHaveLength(1)
+  })
+
+  test('one merchant’s unreadable bill does not keep another’s from being compared', async () => {
+    const [other] = otherMerchants(1)
+    await open({ merchants: [other!] })
+    const answer = shop.sandbox.answer
+    shop.sandbox.answer = (suffix, body) =>
+      suffix === 'client_order_detail' && body.includes('sandboxsub')
+        ? { kind: 'silent' }
+        : answer(suffix, body)
+    await shop.runFor(60 * 20)
+    const today = Math.floor(shop.nowS() / DAY) * DAY
+    expect(await mark(other!.out_sub_mch_id)).toBe(`${today} ${today}`)
+  })
+
+  test('with little time left it is put off', async () => {
+    await open()
+    await shop.timer(5000)
+    expect(pages()).toEqual([])
+  })
+})

@@ -1,0 +1,408 @@
+import { run } from '../../../functions/timer'
+import type { Deadline } from '../../../shared/base/time'
+import { newOrder } from '../../support/orders'
+import { openShop, otherMerchants, type Shop, type ShopOptions } from '../../support/shop'
+import { freshNumber, orderBody } from '../../support/world'
+
+let shop: Shop
+const open = async (options?: ShopOptions) => (shop = await openShop(options))
+afterEach(() => shop.close())
+
+const stateOf = async (number: string) => (await shop.order(number)).state
+const queriesAbout = (number: string) =>
+  shop.sandbox.received.filter(
+    (one) => one.interface === 'query_order' && one.request_content?.includes(`"${number}"`),
+  )
+/** Seconds after `fromS` at which an order was asked about. */
+const askedAt = (number: string, fromS: number) => queriesAbout(number).map(({ at }) => at / 1000 - fromS)
+
+/** Rows of orders upstream has never heard of, due for as long as told. */
+async function insert(
+  count: number,
+  change: Parameters<typeof newOrder>[0] = {},
+  dueS = 0,
+): Promise<string[]> {
+  const now = shop.nowS()
+  const rows = Array.from({ length: count }, () => ({
+    ...newOrder({ state: 'pending', created_at: now, time_expire: now + 900, trade_type: 3, ...change }),
+    request_content: '{"nonce_str":"n"}',
+    lease_until_ms: 0,
+    next_due_at_ms: shop.clock.nowMs() - dueS * 1000,
+  }))
+  for (const row of rows) await shop.store.db.insertInto('orders').values(row).execute()
+  return rows.map(({ out_trade_no }) => out_trade_no)
+}
+
+/** A run in which every question to Cloud Pay takes so long. */
+const runCosting = (ms: number) => {
+  const before = shop.sent('query_order').length
+  const deadline: Deadline = { remainingMs: () => 10_000 - ms * (shop.sent('query_order').length - before) }
+  return run(shop.app, { requestId: 'r', deadline })
+}
+
+describe('an order that was handed over', () => {
+  test('is looked at within 60 s, and found paid without anybody telling us', async () => {
+    await open()
+    const number = await shop.place()
+    const start = shop.nowS()
+    shop.sandbox.pay(number)
+    await shop.runFor(60)
+    expect(askedAt(number, start)).toEqual([20])
+    expect(await stateOf(number)).toBe('paid')
+    expect(await shop.messages(number)).toEqual(['order.paid'])
+  })
+
+  test('is looked at further and further apart while nobody pays, and in its last seconds not at all', async () => {
+    await open()
+    const number = await shop.place({ time_expire: shop.nowS() + 7200 })
+    const start = shop.nowS()
+    await shop.runFor(7200)
+    const times = askedAt(number, start)
+    const gaps = times.slice(1).map((time, at) => time - times[at]!)
+    expect(gaps.slice(0, 6)).toEqual([40, 60, 120, 240, 480, 900])
+    expect([...gaps].sort((a, b) => a - b)).toEqual(gaps)
+    expect(gaps.at(-1)).toBe(900)
+  })
+
+  test('is asked about, closed and asked about again after its expiry', async () => {
+    await open()
+    const number = await shop.place()
+    const start = shop.nowS()
+    await shop.runFor(900)
+    expect(await stateOf(number)).toBe('pending')
+    shop.sandbox.received.length = 0
+    await shop.runFor(40)
+    const seen = shop.sandbox.received.filter((one) => one.interface !== 'client_order_detail')
+    // A look at the order, and then query, close, query.
+    expect(seen.map((one) => one.interface)).toEqual([
+      'query_order',
+      'query_order',
+      'close_order',
+      'query_order',
+    ])
+    expect(seen.every(({ at }) => at / 1000 - start === 920)).toBe(true)
+    expect(await stateOf(number)).toBe('closed')
+    expect(await shop.messages(number)).toEqual(['order.closed'])
+  })
+
+  test('is not closed before CLOSE_NOT_BEFORE, however short its life', async () => {
+    await open({ env: { CLOSE_NOT_BEFORE: '300' } })
+    const number = await shop.place({ time_expire: shop.nowS() + 120 })
+    await shop.runFor(280)
+    expect(shop.sent('close_order')).toEqual([])
+    await shop.runFor(60)
+    expect(await stateOf(number)).toBe('closed')
+  })
+
+  test('is not closed when it was paid in its last second', async () => {
+    await open()
+    const number = await shop.place()
+    await shop.runFor(880)
+    shop.pass(20)
+    shop.sandbox.pay(number)
+    await shop.runFor(60)
+    expect([shop.sent('close_order'), await stateOf(number)]).toEqual([[], 'paid'])
+  })
+
+  test('is looked at after its close again, at 5 min, 1 h and 24 h, and then let go', async () => {
+    await open({ env: { CLOSE_NOT_BEFORE: '0', LATE_PAYMENT: 'honour' } })
+    const number = await shop.place()
+    await shop.closeOrder(number)
+    const closed = shop.nowS()
+    shop.sandbox.received.length = 0
+    for (const wait of [290, 20, 3270, 40, 82_700, 200, 86_400, 86_400]) {
+      shop.pass(wait)
+      await shop.timer()
+    }
+    expect(askedAt(number, closed)).toEqual([310, 3620, 86_520])
+    expect((await shop.order(number)).next_due_at_ms).toBeNull()
+  })
+
+  test('and not answered is never sent again by the timer', async () => {
+    await open()
+    shop.faults['official_account_pay'] = 'silent'
+    const number = freshNumber()
+    expect((await shop.create(orderBody({ out_trade_no: number }))).statusCode).toBe(504)
+    const other = freshNumber()
+    shop.faults['official_account_pay'] = '3'
+    await shop.create(orderBody({ out_trade_no: other }))
+    const creates = shop.sent('official_account_pay').length
+    await shop.runFor(3600)
+    expect(shop.sent('official_account_pay')).toHaveLength(creates)
+    expect([await stateOf(number), await stateOf(other)]).toEqual(['closed', 'closed'])
+  })
+
+  test('and paid although our create heard nothing is found paid', async () => {
+    await open()
+    shop.faults['official_account_pay'] = 'silent'
+    const number = freshNumber()
+    await shop.create(orderBody({ out_trade_no: number }))
+    shop.sandbox.pay(number)
+    await shop.runFor(60)
+    expect(await stateOf(number)).toBe('paid')
+  })
+})
+
+describe('when nothing comes of looking', () => {
+  test('looks come further apart, the twentieth calls a person, and then it is once a day', async () => {
+    await open()
+    const number = await shop.place()
+    const start = shop.nowS()
+    shop.faults['query_order'] = 'silent'
+    shop.faults['close_order'] = 'silent'
+    let looks = 0
+    while ((await shop.order(number)).flag === null && looks++ < 2000) await shop.runFor(20)
+    expect(await shop.order(number)).toMatchObject({ flag: 'unresolved', fruitless: 20 })
+    expect(await shop.anomalies()).toMatchObject([
+      { kind: 'order_unresolved', out_trade_no: number, times: 1, evidence: { looks: 20 } },
+    ])
+    expect(shop.nowS() - start).toBeLessThan(4 * 3600)
+
+    const before = shop.sent('query_order').length
+    await shop.runFor(23 * 3600)
+    expect(shop.sent('query_order')).toHaveLength(before)
+    await shop.runFor(2 * 3600)
+    expect(shop.sent('query_order').length).toBeGreaterThan(before)
+    // Heard from again, it is an order like any other.
+    shop.faults['query_order'] = shop.faults['close_order'] = 'ok'
+    shop.sandbox.look(number)!.state = 'closed'
+    await shop.allDue()
+    await shop.timer()
+    expect(await shop.order(number)).toMatchObject({ state: 'closed', flag: null })
+  })
+
+  /** From now on the far end does not answer about some: six wait side by side, and each for six seconds. */
+  function silence(about: (body: string) => boolean) {
+    const answer = shop.sandbox.answer
+    const counted = { silent: 0 }
+    shop.sandbox.answer = (suffix, body) => {
+      if (!about(body.toString())) return answer(suffix, body)
+      counted.silent++
+      return { kind: 'silent' }
+    }
+    const runs = async (seconds: number) => {
+      for (let past = 0; past < seconds; past += 20) {
+        shop.pass(20)
+        const before = counted.silent
+        const deadline = { remainingMs: () => 10_000 - 1000 * (counted.silent - before) }
+        await run(shop.app, { requestId: 'r', deadline })
+      }
+    }
+    return runs
+  }
+
+  test('a thousand orders that are never answered do not keep a new one waiting', async () => {
+    await open()
+    const poison = new Set(await insert(1000, {}, 3600))
+    const runs = silence((body) => poison.has(/sb01\d{14}/.exec(body)?.[0] ?? ''))
+    for (let hour = 0; hour < 3; hour++) {
+      const number = await shop.place()
+      const start = shop.nowS()
+      shop.sandbox.pay(number)
+      await runs(60)
+      expect(await stateOf(number)).toBe('paid')
+      expect(askedAt(number, start)[0]).toBeLessThanOrEqual(60)
+      await runs(600)
+    }
+    const tried = shop.store.db.selectFrom('orders').where('fruitless', '>', 0).select('fruitless')
+    expect((await tried.execute()).length).toBeGreaterThan(100)
+  }, 20_000)
+
+  test('nor do a thousand refunds', async () => {
+    await open()
+    const bad = await shop.placePaid()
+    const now = shop.nowS()
+    for (let at = 0; at < 1000; at++) {
+      const refund = {
+        ...REFUND,
+        out_refund_no: `sb01p${at}`,
+        out_trade_no: bad,
+        created_at: now,
+        updated_at: now,
+      }
+      await shop.store.db.insertInto('refunds').values(refund).execute()
+    }
+    const runs = silence((body) => body.includes(bad))
+    for (let hour = 0; hour < 3; hour++) {
+      const number = await shop.place()
+      shop.sandbox.pay(number)
+      await runs(60)
+      expect(await stateOf(number)).toBe('paid')
+      await runs(300)
+    }
+  }, 20_000)
+
+  const REFUND = {
+    out_sub_mch_id: 'sandboxsub0000000001',
+    refund_fee: 1,
+    origin: 'request',
+    reason: null,
+    caller: 'local',
+    request_content: '{}',
+    state: 'accepted',
+    version: 1,
+    sends: 1,
+    next_due_at_ms: 0,
+    looks: 0,
+    refund_id: null,
+    wallet_state: null,
+  } as const
+
+  test('a thousand orders that have just come do not keep a notified one waiting for long', async () => {
+    await open({ env: { CLOUD_PAY_PER_MINUTE: '100000' } })
+    const number = await shop.place()
+    await shop.runFor(400)
+    shop.sandbox.pay(number)
+    await insert(300)
+    await shop.store.db
+      .updateTable('orders')
+      .set({ next_due_at_ms: shop.clock.nowMs() - 10_000 })
+      .where('out_trade_no', '=', number)
+      .execute()
+    await shop.timer()
+    expect(await stateOf(number)).toBe('paid')
+  })
+
+  test('one that fails does not stop the others', async () => {
+    await open()
+    const numbers = [await shop.place(), await shop.place(), await shop.place()]
+    for (const number of numbers) shop.sandbox.pay(number)
+    const [first, bad, last] = numbers
+    // A row nobody can make sense of.
+    await shop.store.db
+      .updateTable('orders')
+      .set({ request_content: 'no json' })
+      .where('out_trade_no', '=', bad!)
+      .execute()
+    shop.pass(30)
+    await shop.timer()
+    expect([await stateOf(first!), await stateOf(bad!), await stateOf(last!)]).toEqual([
+      'paid',
+      'pending',
+      'paid',
+    ])
+    expect(shop.counts()).toMatchObject({ 'timer.item_failed': 1 })
+    expect(await shop.order(bad!)).toMatchObject({ fruitless: 1 })
+  })
+})
+
+describe('a run', () => {
+  test('and another at the same time ask about each order once', async () => {
+    await open()
+    const numbers = await insert(40)
+    await Promise.all([shop.timer(), shop.timer(), shop.timer()])
+    const asked = numbers.map((number) => queriesAbout(number).length)
+    expect(asked.every((times) => times <= 1)).toBe(true)
+    await Promise.all([shop.timer(), shop.timer()])
+    expect(numbers.map((number) => queriesAbout(number).length)).toEqual(numbers.map(() => 1))
+  })
+
+  test('begins nothing it has no time for', async () => {
+    await open()
+    const numbers = await insert(30)
+    const summary = await runCosting(400)
+    const askedFor = numbers.filter((number) => queriesAbout(number).length > 0).length
+    expect(askedFor).toBeGreaterThan(5)
+    expect(askedFor).toBeLessThan(25)
+    expect(summary).toMatchObject({ orders: askedFor, left: 30 - askedFor })
+    // What was left is due still.
+    await shop.timer()
+    expect(numbers.every((number) => queriesAbout(number).length === 1)).toBe(true)
+  })
+
+  test('with no time asks nothing and is no failure', async () => {
+    await open()
+    await insert(5)
+    expect(await shop.timer(3000)).toMatchObject({ orders: 0, failed: 0 })
+    expect(shop.sent()).toEqual([])
+  })
+
+  test('asks no more about a merchant’s orders than its rate of a minute allows', async () => {
+    await open({ env: { CLOUD_PAY_PER_MINUTE: '70' } })
+    // At the beginning of a minute.
+    shop.pass(60 - (shop.nowS() % 60))
+    await insert(200)
+    const asked = async () => {
+      const before = shop.sent('query_order').length
+      await shop.timer()
+      return shop.sent('query_order').length - before
+    }
+    expect([await asked(), await asked()]).toEqual([70, 0])
+    shop.pass(40)
+    expect(await asked()).toBe(0)
+    shop.pass(20)
+    expect([await asked(), await asked()]).toEqual([70, 0])
+  })
+
+  test('is shared by two merchants, whoever has more', async () => {
+    const [other] = otherMerchants(1)
+    await open({ merchants: [other!] })
+    const many = await insert(200)
+    const { out_mch_id, out_sub_mch_id, out_shop_id } = other!
+    const few = await insert(30, { out_mch_id, out_sub_mch_id, out_shop_id })
+    await runCosting(100)
+    const seen = (numbers: string[]) => numbers.filter((number) => queriesAbout(number).length > 0).length
+    expect(seen(many) + seen(few)).toBeLessThan(60)
+    expect(Math.abs(seen(many) - seen(few))).toBeLessThanOrEqual(1)
+    await runCosting(100)
+    expect(seen(few)).toBe(30)
+  })
+
+  test('leaves nothing undone for a merchant that is alone', async () => {
+    await open()
+    await insert(60)
+    expect(await shop.timer()).toMatchObject({ orders: 60, failed: 0, left: 0, taken: 0 })
+  })
+
+  test('that died leaves its orders due again a lease later', async () => {
+    await open()
+    const [number] = await insert(1)
+    shop.database.before = (sql) => {
+      if (!/"marks"|"counters"|claim/.test(sql) && shop.sent('query_order').length > 0)
+        throw new Error('died')
+    }
+    await shop.timer().catch(() => undefined)
+    shop.database.before = undefined
+    expect(queriesAbout(number!)).toHaveLength(1)
+    await shop.timer()
+    expect(queriesAbout(number!)).toHaveLength(1)
+    shop.pass(80)
+    await shop.timer()
+    expect(queriesAbout(number!)).toHaveLength(2)
+  })
+
+  test('puts a mark with its summary', async () => {
+    await open()
+    await shop.timer()
+    const mark = await shop.store.db
+      .selectFrom('marks')
+      .selectAll()
+      .where('name', '=', 'timer')
+      .executeTakeFirstOrThrow()
+    expect(mark.at_ms).toBe(shop.clock.nowMs())
+    expect(JSON.parse(mark.value)).toMatchObject({ orders: 0, refunds: 0, failed: 0 })
+  })
+
+  test('in which a part failed throws, puts no mark, and has done the other parts', async () => {
+    await open()
+    shop.database.before = (sql) => {
+      if (/from "notifications"/.test(sql)) throw new Error('disk I/O error')
+    }
+    await expect(shop.timer()).rejects.toThrow('these parts failed: due')
+    shop.database.before = undefined
+    expect(shop.counts()).toMatchObject({ 'timer.due_failed': 1 })
+    expect(await shop.store.db.selectFrom('marks').selectAll().where('name', '=', 'timer').execute()).toEqual(
+      [],
+    )
+    expect(shop.sent('client_order_detail').length).toBeGreaterThan(0)
+  })
+
+  test('while the database is down throws and asks nothing', async () => {
+    await open()
+    await insert(3)
+    shop.database.mood = 'down'
+    await expect(shop.timer()).rejects.toThrow('these parts failed')
+    shop.database.mood = 'well'
+    expect(shop.sent('query_order')).toEqual([])
+  })
+})
