@@ -78,7 +78,8 @@ export async function carryOut(payments: Payments, order: Order, move: Move, at:
 
 export async function readAgain<O extends Order>(payments: Payments, key: OrderKey): Promise<O> {
   const found = await findOrder(payments.store, key)
-  if (!found) throw new Error('an order row has vanished')
+  // Rows are never deleted: another database server has taken over that had not heard of it yet.
+  if (!found) throw new Fault('database_unavailable', { cause: new Error('an order row has vanished') })
   return found as unknown as O
 }
 

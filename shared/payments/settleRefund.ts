@@ -56,7 +56,7 @@ export async function settleRefund(payments: Payments, both: Both, evidence: Ref
 
 export async function readBoth(payments: Payments, key: Refund): Promise<Both> {
   const refund = await findRefund(payments.store, key)
-  if (!refund) throw new Error('a refund row has vanished')
+  if (!refund) throw new Fault('database_unavailable', { cause: new Error('a refund row has vanished') })
   return { order: await readAgain(payments, refund), refund }
 }
 

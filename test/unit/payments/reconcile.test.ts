@@ -297,6 +297,21 @@ describe('a run', () => {
     expect(numbers.map((number) => queriesAbout(number).length)).toEqual(numbers.map(() => 1))
   })
 
+  test('that begins while another is at work takes nothing out of its hands', async () => {
+    await open()
+    const numbers = await insert(40)
+    let second: Promise<Record<string, unknown>> | undefined
+    shop.database.before = (sql) => {
+      // The first is about to take its first order: it has its list, and so will the second.
+      if (/^update "orders" set "next_due_at_ms"/.test(sql)) second ??= shop.timer()
+    }
+    const first = await shop.timer()
+    const summaries = [first, (await second)!]
+    expect(numbers.map((number) => queriesAbout(number).length)).toEqual(numbers.map(() => 1))
+    expect(summaries.reduce((sum, { orders }) => sum + Number(orders), 0)).toBe(40)
+    expect(Number(summaries[1]!['taken']) + Number(first['taken'])).toBeGreaterThan(0)
+  })
+
   test('begins nothing it has no time for', async () => {
     await open()
     const numbers = await insert(30)
