@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import * as fc from 'fast-check'
 import type { FaultName } from '../../local/sandbox/switches'
 import { Refusal } from '../../local/sandbox/sandbox'
-import { holdsMoney } from '../../shared/order/refund'
+import { holdsMoney, isSettled } from '../../shared/order/refund'
 import { ALIPAY, openShop, type Shop } from '../support/shop'
 import { holds, propertyRuns } from '../support/property'
 import { orderBody } from '../support/world'
@@ -109,7 +109,8 @@ test('refunds never add up to more than was paid, and what is known is true', as
   )
   process.stdout.write(`${JSON.stringify(met)}\n`)
   // Every end was met, so none of the above was true of nothing.
-  if (propertyRuns() >= 1000) expect(Object.keys(met).sort()).toEqual(['failed', 'needs_person', 'succeeded'])
+  if (propertyRuns() >= 1000)
+    expect(Object.keys(met)).toEqual(expect.arrayContaining(['failed', 'needs_person', 'succeeded']))
 })
 
 const ledger = () => shop.sandbox.orders.get(number)!
@@ -157,7 +158,10 @@ async function carryOut(one: Op): Promise<void> {
     case 'finish':
       return unlessRefused(() => shop.sandbox.finishRefund(`${number}r${one.number}`, one.outcome))
     case 'fault':
-      shop.faults[one.suffix] = [...one.faults]
+      // Nobody but the far end knows what a refund made there was about: a lie of its own about it is believed.
+      shop.faults[one.suffix] = one.faults.filter(
+        (fault) => fault !== 'wrong-amount' || one.suffix !== 'query_refund_order',
+      )
   }
 }
 
@@ -216,10 +220,11 @@ async function comeToRest(): Promise<void> {
     assert(row, `${out_refund_no} is not known here`)
     assert.deepEqual([row.refund_fee, row.state], [amount, state === 'change' ? 'needs_person' : state])
   }
-  for (const { state, out_refund_no } of refunds) {
+  const clerk = ledger().refunds.some(({ request }) => request === undefined)
+  for (const { state, out_refund_no, sends } of refunds) {
     const far = ledger().refunds.find((one) => one.out_refund_no === out_refund_no)
-    // Alipay’s “no such refund” never ends one.
-    const settled = ['succeeded', 'failed', 'needs_person'].includes(state) || far?.state === 'void'
-    assert(settled, `${out_refund_no} is ${state} here and ${far?.state} there`)
+    // Alipay’s “no such refund” never ends one; nor does a no to the second transmission, when a clerk was faster.
+    const open = far?.state === 'void' || (clerk && !far && state === 'requested' && sends > 1)
+    assert(isSettled(state) || open, `${out_refund_no} is ${state} here and ${far?.state} there`)
   }
 }
