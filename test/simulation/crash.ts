@@ -1,0 +1,125 @@
+import ts from 'typescript'
+import { give } from './batch'
+import { bundleWorker, type Rewrite } from './bundle'
+import { PHASES } from './crashPoints'
+import type { SeededPlan } from './worker'
+
+/**
+ * A crash at every `await` there is, enumerated and not sampled. The compiler finds them; ordinary runs, faults
+ * included, tell which of them reach which await; then each is crashed at, and the run goes on to its end without the
+ * one that died.
+ */
+const FOLDERS = /^(shared\/(payments|store|cloudpay|outbox)\/|shared\/http\/door\.ts$|functions\/)/
+
+/** Awaits that no run can come to here, and why. */
+const ELSEWHERE: readonly [RegExp, string][] = [
+  [/^shared\/store\/(mysql|postgres|sqlite)\.ts$/, 'a driver: the simulator brings its own wire'],
+  [/^shared\/store\/(open|migrate|migrations)\.ts$/, 'before the first event'],
+]
+
+/** Single awaits, by how they begin. */
+const NOT_IN_RUNS: readonly [file: string, text: RegExp, why: string][] = [
+  [
+    'shared/store/connection.ts',
+    /executeQuery|#opening\?|wire\.end\(\)|sayQuery\(query\)$/,
+    "Kysely's driver: migrations and tests",
+  ],
+  [
+    'shared/payments/bill.ts',
+    /^await compareWindow\(.*middleS/,
+    'a bill of more than 500 entries in one window',
+  ],
+  [
+    'shared/payments/bill.ts',
+    /^await note\(.*paid_here_only/,
+    'money that upstream has never heard of: that would be invented',
+  ],
+  ['shared/payments/bill.ts', /^await noteUnread/, 'a bill that cannot be read for two days'],
+]
+
+export type CrashPoint = { id: string; file: string; text: string }
+
+export function instrument(points: CrashPoint[]): Rewrite {
+  return (file, text) => {
+    if (!FOLDERS.test(file) || ELSEWHERE.some(([pattern]) => pattern.test(file))) return undefined
+    const source = ts.createSourceFile(file, text, ts.ScriptTarget.ES2022, true)
+    const inserts: { at: number; text: string }[] = []
+    const visit = (node: ts.Node): void => {
+      if (ts.isAwaitExpression(node)) {
+        const { line, character } = source.getLineAndCharacterOfPosition(node.getStart())
+        const id = `${file}:${line + 1}:${character + 1}`
+        points.push({ id, file, text: node.getText().replaceAll(/\s+/g, ' ').slice(0, 80) })
+        const from = node.expression.getFullStart()
+        inserts.push({ at: from, text: ` crashPoint('${id}', async () => (` }, { at: node.end, text: '))' })
+      }
+      ts.forEachChild(node, visit)
+    }
+    visit(source)
+    let result = text
+    for (const { at, text: inserted } of inserts.sort((a, b) => b.at - a.at)) {
+      result = result.slice(0, at) + inserted + result.slice(at)
+    }
+    return result
+  }
+}
+
+export type CrashResult = {
+  points: CrashPoint[]
+  crashes: number
+  bad: { plan: SeededPlan; violations: string[] }[]
+  /** Awaits that none of the runs came to. */
+  unreached: CrashPoint[]
+}
+
+/** How many ordinary runs look for the awaits at a time, and for how long: some are come to once in ten thousand. */
+const SURVEY = 2000
+const SURVEY_MAX = 40_000
+
+/** `visits`: how often each is crashed at. */
+export async function crashEverywhere(visits: number): Promise<CrashResult> {
+  const points: CrashPoint[] = []
+  const bundle = await bundleWorker('crash', instrument(points))
+  const reached = new Map<string, [seed: number, visit: number][]>()
+  const isUnreached = ({ id, file, text }: CrashPoint) =>
+    PHASES.some((phase) => !reached.has(`${id} ${phase}`)) &&
+    !NOT_IN_RUNS.some(([known, pattern]) => file === known && pattern.test(text))
+  // The survey says: which seeds come to which await, and how often.
+  for (let from = 1; from < SURVEY_MAX && (from === 1 || points.some(isUnreached)); from += SURVEY) {
+    const surveys = await Promise.all(
+      [0, 1].map((odd) =>
+        give(bundle, {
+          seeds: { from: from + odd, count: SURVEY / 2, step: 2 },
+          stopAtFirst: false,
+          crash: { survey: visits },
+        }),
+      ),
+    )
+    for (const [key, known] of surveys.flatMap((survey) => Object.entries(survey.reached ?? {})))
+      reached.set(key, [...(reached.get(key) ?? []), ...known].slice(0, visits))
+  }
+  const plans = points.flatMap(({ id }) =>
+    PHASES.flatMap((phase) =>
+      (reached.get(`${id} ${phase}`) ?? []).map(([seed, visit]) => ({ seed, point: id, phase, visit })),
+    ),
+  )
+  const halves = [0, 1].map((half) => plans.filter((_, at) => at % 2 === half))
+  const reports = await Promise.all(
+    halves.map((crashes) =>
+      give(bundle, { seeds: { from: 0, count: 0, step: 1 }, stopAtFirst: false, crash: { plans: crashes } }),
+    ),
+  )
+  return {
+    points,
+    crashes: plans.length,
+    bad: reports.flatMap(({ crashed }) => crashed ?? []),
+    unreached: points.filter(isUnreached),
+  }
+}
+
+/** The timeline goes to stdout. */
+export async function replayCrash(plan: SeededPlan): Promise<string[]> {
+  const bundle = await bundleWorker('crash', instrument([]))
+  const seeds = { from: 0, count: 0, step: 1 }
+  const { crashed } = await give(bundle, { seeds, stopAtFirst: false, trace: true, crash: { plans: [plan] } })
+  return crashed?.[0]?.violations ?? []
+}

@@ -1,0 +1,538 @@
+import { createHash } from 'node:crypto'
+
+/**
+ * What must be true when everything has come to rest. Written from the promises and not from the code: imports nothing
+ * of it, reads rows by plain SQL, and adds up Cloud Pay's ledger on its own.
+ */
+export type Row = { [column: string]: string | number | null }
+
+export type Evidence = {
+  query(sql: string): Row[]
+  ledger: readonly LedgerRow[]
+  /** What arrived upstream, in the order in which it came. */
+  received: readonly { at: number; interface: string; request_content: string | undefined }[]
+  /** How often handlers began to send a create or a refund, by order or refund number. */
+  transmissions: ReadonlyMap<string, number>
+  /** Order and refund numbers whose request the network delivered twice. */
+  duplicated: ReadonlySet<string>
+  /** Order numbers under which somebody else ordered something upstream: what is paid there is not ours. */
+  squatted: ReadonlySet<string>
+  /** Order numbers whose payer paid while upstream the order was open and had not expired. */
+  paidInTime: ReadonlySet<string>
+  /** Messages that the merchant's server took; nothing when there is no such server. */
+  told: ReadonlySet<string> | undefined
+  /** Signed texts of notifications that we have acknowledged. */
+  acknowledged: readonly { number: string; text: string }[]
+  /** The database has forgotten transactions it had committed. */
+  forgot: boolean
+}
+
+export type LedgerRow = {
+  out_trade_no: string
+  out_sub_mch_id: string
+  paid_fen: number
+  state: string
+  refunds: readonly { out_refund_no: string; fee: number; state: string }[]
+}
+
+/** An order's life as promised: every arrow there is. */
+const EDGES: Readonly<Record<string, readonly string[]>> = {
+  created: ['pending', 'paid', 'closing', 'closed', 'failed'],
+  pending: ['paid', 'closing', 'closed'],
+  closing: ['pending', 'paid', 'closed'],
+  closed: ['paid_after_close'],
+  failed: ['paid_after_close'],
+  paid: ['refunded'],
+  paid_after_close: ['refunded'],
+  refunded: [],
+}
+
+const FINAL = ['paid', 'closed', 'failed', 'refunded']
+const PAID = ['paid', 'paid_after_close', 'refunded']
+
+/** Anomalies that tell a person about money or an end that does not add up. The others excuse nothing. */
+const EXCUSES = [
+  'answers_contradict',
+  'number_not_ours',
+  'payment_not_believed',
+  'amount_differs',
+  'notified_but_unpaid',
+  'order_unresolved',
+  'refund_unresolved',
+  'refund_needs_person',
+  'refunds_exceed',
+  'refund_ceiling',
+  'second_payment',
+  'paid_upstream_only',
+  'paid_here_only',
+  'bill_differs',
+]
+
+type Books = {
+  orders: Row[]
+  events: Map<string, Row[]>
+  refunds: Map<string, Row[]>
+  outbox: Row[]
+  anomalies: Row[]
+  /** A person is looking at this order, and why. */
+  excused(key: string, ...kinds: string[]): boolean
+  upstream: Map<string, LedgerRow>
+}
+
+export function violations(evidence: Evidence): string[] {
+  const books = openBooks(evidence)
+  if (evidence.forgot) return afterForgetting(books, evidence)
+  const found = [
+    ...legalPaths(books),
+    ...sameText(evidence),
+    ...kept(evidence),
+    ...heard(books, evidence),
+    ...freshlyAsked(books, evidence),
+  ]
+  for (const order of books.orders) {
+    const key = keyOf(order)
+    const refunds = books.refunds.get(key) ?? []
+    const ledger = books.upstream.get(key)
+    for (const what of [
+      ...atItsEnd(books, order, refunds),
+      ...sameMoney(books, order, ledger, evidence),
+      ...failedOnlyIfRefused(books, order, ledger, evidence),
+      ...counted(order, refunds, evidence),
+      ...endedRightly(books, order, ledger, evidence),
+      ...sameRefunds(books, order, refunds, ledger, evidence),
+      ...onlyOnce(books, order, refunds),
+      ...neverTooMuch(order, refunds, ledger),
+    ]) {
+      found.push(`${key}: ${what}`)
+    }
+  }
+  found.push(...everybodyTold(books), ...nobodyForgotten(books, evidence), ...onePaymentPerPurchase(books))
+  return found
+}
+
+/**
+ * What is left of the promises when another server has taken over that had not heard of the last transactions. Who was
+ * told what, and what was sent how often, nobody can know any more. But nothing is invented, what is in the books adds
+ * up, and the daily bill brings to light whatever money they do not show.
+ */
+function afterForgetting(books: Books, evidence: Evidence): string[] {
+  const found = [...legalPaths(books), ...everybodyTold(books)]
+  for (const order of books.orders) {
+    const key = keyOf(order)
+    const refunds = books.refunds.get(key) ?? []
+    const ledger = books.upstream.get(key)
+    for (const what of [
+      ...sameMoney(books, order, ledger, evidence),
+      ...onlyOnce(books, order, refunds),
+      ...neverTooMuch(order, refunds, ledger),
+    ]) {
+      found.push(`${key}: ${what}`)
+    }
+  }
+  return [...found, ...nobodyForgotten(books, evidence)]
+}
+
+const keyOf = (row: Row | LedgerRow): string => `${row.out_sub_mch_id}/${row.out_trade_no}`
+
+function openBooks({ query, ledger }: Evidence): Books {
+  const anomalies = query('SELECT * FROM anomalies')
+  const open = new Map<string, Set<string>>()
+  for (const row of anomalies) {
+    if (row['resolved_at'] !== null) continue
+    const kinds = open.get(keyOf(row)) ?? new Set()
+    open.set(keyOf(row), kinds.add(String(row['kind'])))
+  }
+  return {
+    orders: query('SELECT * FROM orders'),
+    events: grouped(query('SELECT * FROM order_events ORDER BY seq')),
+    refunds: grouped(query('SELECT * FROM refunds')),
+    outbox: query('SELECT * FROM outbox'),
+    anomalies,
+    excused: (key, ...kinds) => kinds.some((kind) => open.get(key)?.has(kind)),
+    upstream: new Map(ledger.map((row) => [keyOf(row), row])),
+  }
+}
+
+function grouped(rows: Row[]): Map<string, Row[]> {
+  const groups = new Map<string, Row[]>()
+  for (const row of rows) {
+    const group = groups.get(keyOf(row))
+    if (group) group.push(row)
+    else groups.set(keyOf(row), [row])
+  }
+  return groups
+}
+
+const sum = (rows: readonly Row[], column: string): number =>
+  rows.reduce((total, row) => total + Number(row[column]), 0)
+
+/** (1) Every order has come to an end, or a person has been told. */
+function atItsEnd({ excused }: Books, order: Row, refunds: Row[]): string[] {
+  const key = keyOf(order)
+  const state = String(order['state'])
+  const found: string[] = []
+  if (order['flag'] !== null || excused(key, ...EXCUSES)) return found
+  if (state === 'paid_after_close') {
+    const isHonoured = order['late_policy'] === 'honour'
+    const isOnItsWay = refunds.some(
+      (refund) => refund['state'] !== 'requested' && refund['state'] !== 'accepted',
+    )
+    if (!isHonoured && !isOnItsWay) found.push('money came late, and nothing became of it')
+  } else if (!FINAL.includes(state)) {
+    found.push(`is ${state} for ever, and nobody has been told`)
+  }
+  for (const refund of refunds) {
+    if (refund['state'] !== 'requested' && refund['state'] !== 'accepted') continue
+    found.push(`refund ${refund['out_refund_no']} is ${refund['state']} for ever, and nobody has been told`)
+  }
+  return found
+}
+
+/** (2) What upstream took is in our rows, and what is in our rows was taken upstream. */
+function sameMoney(
+  { excused }: Books,
+  order: Row,
+  ledger: LedgerRow | undefined,
+  { squatted }: Evidence,
+): string[] {
+  const key = keyOf(order)
+  const isPaid = PAID.includes(String(order['state']))
+  const paidFen = ledger?.paid_fen ?? 0
+  if (squatted.has(String(order['out_trade_no']))) {
+    return isPaid ? [`invented: is ${order['state']} by a payment for somebody else's order`] : []
+  }
+  // No anomaly makes up for this one: goods would be handed out for nothing.
+  if (isPaid && paidFen !== order['total_fee']) {
+    return [`invented: is ${order['state']} with ${order['total_fee']}, upstream took ${paidFen}`]
+  }
+  // Looked at in vain, again and again: flagged, and a person looks.
+  if (order['flag'] === 'unresolved') return []
+  const known = excused(
+    key,
+    'payment_not_believed',
+    'number_not_ours',
+    'amount_differs',
+    'answers_contradict',
+    'paid_upstream_only',
+    'bill_differs',
+  )
+  if (!isPaid && paidFen > 0 && !known) return [`lost: upstream took ${paidFen}, is ${order['state']}`]
+  return []
+}
+
+/** (2) Number by number, what went back upstream went back in our rows. */
+function sameRefunds(
+  { excused }: Books,
+  order: Row,
+  refunds: Row[],
+  ledger: LedgerRow | undefined,
+  { duplicated }: Evidence,
+): string[] {
+  const key = keyOf(order)
+  const found: string[] = []
+  const ours = new Map(refunds.map((row) => [String(row['out_refund_no']), row]))
+  const theirs = new Map((ledger?.refunds ?? []).map((refund) => [refund.out_refund_no, refund]))
+  // Of an order that we know to be paid, what the bill tells of is imported and not just told.
+  const isKnown =
+    excused(key, 'refund_unresolved', 'refunds_exceed', 'refund_mismatch') ||
+    (!PAID.includes(String(order['state'])) && excused(key, 'bill_differs'))
+  for (const [number, refund] of theirs) {
+    // Heard twice, refused once and taken once: nobody but upstream could know.
+    if (duplicated.has(number)) continue
+    const row = ours.get(number)
+    if (!row) {
+      const took = refund.state !== 'failed' && refund.state !== 'void'
+      const isKnownOrder =
+        isKnown || excused(key, 'payment_not_believed', 'number_not_ours', 'amount_differs')
+      if (took && !isKnownOrder) found.push(`refund ${number} of ${refund.fee} is upstream only`)
+      continue
+    }
+    // Of a refund that we did not make the amount is what Cloud Pay says, until it says something else.
+    const isDoubted = isKnown || excused(key, 'bill_differs')
+    if (row['refund_fee'] !== refund.fee && !isDoubted)
+      found.push(`refund ${number}: ${row['refund_fee']} here, ${refund.fee} upstream`)
+    const expected = { succeeded: 'succeeded', failed: 'failed', void: 'failed', change: 'needs_person' }[
+      refund.state
+    ]
+    if (row['state'] !== expected && !isKnown) {
+      found.push(`refund ${number}: ${row['state']} here, ${refund.state} upstream`)
+    }
+  }
+  for (const [number, row] of ours) {
+    if (!theirs.has(number) && row['state'] === 'succeeded')
+      found.push(`refund ${number} succeeded here only`)
+  }
+  return found
+}
+
+/** (3) The events of an order tell of one legal path, and its row is where the path ends. */
+function legalPaths({ orders, events }: Books): string[] {
+  const found: string[] = []
+  for (const order of orders) {
+    const key = keyOf(order)
+    let state: unknown = null
+    let before = 0
+    for (const { seq, from_state: from, to_state: to } of events.get(key) ?? []) {
+      if (from !== state)
+        found.push(`${key}: event ${seq} leaves ${from}, the one before ended in ${String(state)}`)
+      if (from === null && to !== 'created') found.push(`${key}: begins as ${to}`)
+      if (from !== null && from !== to && !EDGES[from!]?.includes(String(to))) {
+        found.push(`${key}: ${from} → ${to} is no legal move`)
+      }
+      if (Number(seq) <= before) found.push(`${key}: event ${seq} after ${before}`)
+      before = Number(seq)
+      state = to
+    }
+    if (state !== order['state'])
+      found.push(`${key}: is ${order['state']}, its events end in ${String(state)}`)
+    if (before > Number(order['version'])) found.push(`${key}: an event from the future`)
+  }
+  const known = new Set(orders.map(keyOf))
+  for (const key of events.keys()) if (!known.has(key)) found.push(`${key}: events of no order`)
+  return found
+}
+
+/** (4) What happens once happens once. */
+function onlyOnce({ events, outbox }: Books, order: Row, refunds: Row[]): string[] {
+  const key = keyOf(order)
+  const found: string[] = []
+  const told = (types: string[]) =>
+    outbox.filter((row) => keyOf(row) === key && types.includes(String(row['type']))).length
+  for (const states of [['paid', 'paid_after_close'], ['refunded']]) {
+    const entered = (events.get(key) ?? []).filter(
+      ({ from_state, to_state }) => from_state !== to_state && states.includes(String(to_state)),
+    ).length
+    if (entered > 1) found.push(`doubled: entered ${states.join(' or ')} ${entered} times`)
+  }
+  const paidMessages = told(['order.paid', 'order.paid_after_close'])
+  if (paidMessages > 1) found.push(`doubled: told ${paidMessages} times that it is paid`)
+  const automatic = refunds.filter((refund) => refund['origin'] === 'automatic').length
+  if (automatic > 1) found.push(`doubled: ${automatic} automatic refunds`)
+  return found
+}
+
+/** (5) What goes back is never more than what came, and the order's two counters say how much it is. */
+function neverTooMuch(order: Row, refunds: Row[], ledger: LedgerRow | undefined): string[] {
+  const found: string[] = []
+  const total = Number(order['total_fee'])
+  const held = sum(
+    refunds.filter((refund) => refund['state'] !== 'failed'),
+    'refund_fee',
+  )
+  const back = sum(
+    refunds.filter((refund) => refund['state'] === 'succeeded'),
+    'refund_fee',
+  )
+  if (order['reserved_fen'] !== held)
+    found.push(`has reserved ${order['reserved_fen']}, its refunds hold ${held}`)
+  if (order['refunded_fen'] !== back)
+    found.push(`has refunded ${order['refunded_fen']}, its refunds say ${back}`)
+  if (held > total) found.push(`refunds of ${held} are promised for ${total}`)
+  if ((order['state'] === 'refunded') !== (back === total)) {
+    found.push(`is ${order['state']} with ${back} of ${total} gone back`)
+  }
+  const upstream = (ledger?.refunds ?? []).filter(
+    ({ state }) => state === 'succeeded' || state === 'processing',
+  )
+  const upstreamFen = upstream.reduce((fen, { fee }) => fen + fee, 0)
+  if (upstreamFen > (ledger?.paid_fen ?? 0)) {
+    found.push(`over-refunded: ${upstreamFen} went back upstream of ${ledger?.paid_fen ?? 0}`)
+  }
+  return found
+}
+
+const TOLD_OF_STATE: Readonly<Record<string, string>> = {
+  paid: 'order.paid',
+  closed: 'order.closed',
+  paid_after_close: 'order.paid_after_close',
+}
+const TOLD_OF_REFUND: Readonly<Record<string, string>> = {
+  succeeded: 'refund.succeeded',
+  failed: 'refund.failed',
+}
+
+/** (6) The merchant is told what happened: all of it, and nothing else. */
+function everybodyTold({ orders, events, refunds, anomalies, outbox }: Books): string[] {
+  const expected = new Map<string, string>()
+  const expect = (type: string, about: unknown, merchant: unknown, why: string) => {
+    const text = String(about)
+    const name = /^[0-9A-Za-z]{1,64}$/.test(text)
+      ? text
+      : createHash('sha256')
+          .update(`${String(merchant)} ${text}`)
+          .digest('hex')
+    expected.set(`evt_${type.replace('.', '_')}_${name}`, why)
+  }
+  for (const order of orders) {
+    const key = keyOf(order)
+    for (const { from_state, to_state, seq } of events.get(key) ?? []) {
+      const type = from_state === to_state ? undefined : TOLD_OF_STATE[String(to_state)]
+      if (type !== undefined)
+        expect(type, order['out_trade_no'], order['out_sub_mch_id'], `event ${seq} of ${key}`)
+    }
+    for (const refund of refunds.get(key) ?? []) {
+      const type = TOLD_OF_REFUND[String(refund['state'])]
+      if (type !== undefined)
+        expect(type, refund['out_refund_no'], refund['out_sub_mch_id'], `refund ${refund['out_refund_no']}`)
+    }
+  }
+  for (const { id, out_sub_mch_id } of anomalies) expect('anomaly', id, out_sub_mch_id, `anomaly ${id}`)
+
+  const told = new Set(outbox.map(({ id }) => String(id)))
+  const found: string[] = []
+  for (const [id, why] of expected) if (!told.has(id)) found.push(`not told: ${id}, for ${why}`)
+  for (const id of told) if (!expected.has(id)) found.push(`told for nothing: ${id}`)
+  return found
+}
+
+/** What is marked as delivered was taken by somebody, and nothing waits for ever. */
+function heard({ outbox, anomalies }: Books, { told }: Evidence): string[] {
+  if (!told) return []
+  const gaveUp = anomalies.some(({ kind }) => kind === 'webhook_undelivered')
+  return outbox.flatMap(({ id, delivered_at }) => {
+    if (delivered_at === null) return gaveUp ? [] : [`${id}: never delivered`]
+    return told.has(String(id)) ? [] : [`${id}: marked as delivered, and nobody has heard it`]
+  })
+}
+
+/** (2) No money upstream without a row that knows of it. */
+function nobodyForgotten({ upstream, orders, excused }: Books, { squatted }: Evidence): string[] {
+  const known = new Set(orders.map(keyOf))
+  return [...upstream]
+    .filter(([key, row]) => row.paid_fen > 0 && !known.has(key) && !squatted.has(row.out_trade_no))
+    .filter(([key]) => !excused(key, 'paid_upstream_only'))
+    .map(([key, { paid_fen }]) => `${key}: lost: upstream took ${paid_fen}, we know of no such order`)
+}
+
+/** Two orders for one thing are never both kept, unless a person knows. */
+function onePaymentPerPurchase({ orders, excused }: Books): string[] {
+  const paid = new Map<string, string[]>()
+  for (const order of orders) {
+    const kept =
+      order['state'] === 'paid' ||
+      (order['state'] === 'paid_after_close' && order['late_policy'] === 'honour')
+    const excuse = excused(keyOf(order), 'second_payment', 'refund_needs_person', 'refund_unresolved')
+    if (order['merchant_order_id'] === null || !kept || excuse) continue
+    const purchase = `${order['out_sub_mch_id']}/${order['merchant_order_id']}`
+    paid.set(purchase, [...(paid.get(purchase) ?? []), String(order['out_trade_no'])])
+  }
+  return [...paid]
+    .filter(([, numbers]) => numbers.length > 1)
+    .map(([purchase, numbers]) => `${purchase}: paid twice and kept, as ${numbers.join(' and ')}`)
+}
+
+/** Who is told "refused" can order anew: so upstream must not have the order. */
+function failedOnlyIfRefused(
+  { events }: Books,
+  order: Row,
+  ledger: LedgerRow | undefined,
+  { duplicated, squatted }: Evidence,
+): string[] {
+  const number = String(order['out_trade_no'])
+  const failed = (events.get(keyOf(order)) ?? []).some(
+    // Not one that was never found until long after its expiry: Alipay knows no trade that nobody has opened.
+    ({ to_state, detail }) => to_state === 'failed' && String(detail).includes('"by":"create"'),
+  )
+  // A request that the network delivers twice can be taken and refused: nobody but upstream could know.
+  if (!failed || !ledger || duplicated.has(number) || squatted.has(number)) return []
+  return [`failed, and yet upstream has it as ${ledger.state}`]
+}
+
+/** Not found counts from then on, in seconds after the expiry. */
+const NOT_FOUND_AFTER_S = 600
+
+/** An order ends unpaid only when nobody can pay it any more. */
+function endedRightly(
+  { events }: Books,
+  order: Row,
+  ledger: LedgerRow | undefined,
+  { paidInTime, duplicated, squatted }: Evidence,
+): string[] {
+  const number = String(order['out_trade_no'])
+  if (duplicated.has(number) || squatted.has(number)) return []
+  const found: string[] = []
+  for (const { from_state, to_state, at, detail } of events.get(keyOf(order)) ?? []) {
+    if (from_state === to_state || (to_state !== 'closed' && to_state !== 'failed')) continue
+    const isEarly = Number(at) < Number(order['time_expire']) + NOT_FOUND_AFTER_S
+    if (String(detail).includes('not_found') && isEarly)
+      found.push(`is ${to_state} because it was not found yet`)
+    // Alipay shows what went back in full as closed.
+    const wentBack = (ledger?.refunds ?? []).reduce(
+      (fen, { fee, state }) => (state === 'succeeded' ? fen + fee : fen),
+      0,
+    )
+    if (paidInTime.has(number) && wentBack < (ledger?.paid_fen ?? 0))
+      found.push(`was ${to_state}, and could be paid`)
+  }
+  return found
+}
+
+/** What was sent had been counted, or a second answer would be taken for the only one. */
+function counted(order: Row, refunds: Row[], { transmissions }: Evidence): string[] {
+  const found: string[] = []
+  const check = (number: string, sends: number) => {
+    const sent = transmissions.get(number) ?? 0
+    if (sent > sends) found.push(`${number}: was sent ${sent} times, counted ${sends} times`)
+  }
+  check(String(order['out_trade_no']), Number(order['sends']))
+  for (const refund of refunds) check(String(refund['out_refund_no']), Number(refund['sends']))
+  return found
+}
+
+/** What we said to have kept is kept. */
+function kept({ query, acknowledged }: Evidence): string[] {
+  const ids = new Set(query('SELECT id FROM notifications').map(({ id }) => id))
+  return acknowledged
+    .filter(({ text }) => !ids.has(createHash('sha256').update(text).digest('hex')))
+    .map(({ number }) => `${number}: a notification was acknowledged and is not kept`)
+}
+
+/** Nobody sends money back by himself without having asked just before whether it is there. */
+function freshlyAsked({ refunds }: Books, { received }: Evidence): string[] {
+  const automatic = new Set(
+    [...refunds.values()]
+      .flat()
+      .filter((refund) => refund['origin'] === 'automatic')
+      .map((refund) => String(refund['out_refund_no'])),
+  )
+  if (automatic.size === 0) return []
+  const asked = new Map<string, number>()
+  const found: string[] = []
+  for (const { at, interface: suffix, request_content: text } of received) {
+    if (text === undefined || (suffix !== 'query_order' && suffix !== 'refund')) continue
+    const content = JSON.parse(text) as {
+      out_trade_no: string
+      refund_content?: { out_trade_no: string; out_refund_no: string }
+    }
+    if (suffix === 'query_order') asked.set(content.out_trade_no, at)
+    const refund = content.refund_content
+    if (!refund || !automatic.delete(refund.out_refund_no)) continue
+    if (at - (asked.get(refund.out_trade_no) ?? 0) > FRESH_MS) {
+      found.push(`${refund.out_refund_no}: sent back automatically, and nobody had asked whether it was paid`)
+    }
+  }
+  return found
+}
+
+/** A function's life, and a request that dawdles. */
+const FRESH_MS = 130_000
+
+/** Whatever is sent again is sent byte for byte. */
+function sameText({ received, squatted }: Evidence): string[] {
+  const found: string[] = []
+  const texts = new Map<string, string>()
+  for (const { interface: suffix, request_content: text } of received) {
+    if (text === undefined || !/_pay$|^refund$/.test(suffix)) continue
+    const content = JSON.parse(text) as {
+      pay_content?: { out_trade_no: string }
+      refund_content?: { out_refund_no: string }
+    }
+    const number = content.pay_content?.out_trade_no ?? content.refund_content?.out_refund_no
+    if (squatted.has(number ?? '')) continue
+    const key = `${suffix} ${number}`
+    const before = texts.get(key)
+    if (before !== undefined && before !== text) found.push(`${key}: sent again with another text`)
+    texts.set(key, text)
+  }
+  return found
+}

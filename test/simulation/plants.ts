@@ -1,0 +1,324 @@
+/**
+ * Faults planted on purpose, one at a time: each takes away one thing the code does so that no payment is lost,
+ * doubled or invented. The simulator has to notice every one of them within a thousand runs; one that it does not
+ * notice is either a guard that guards nothing or a hole in the simulator.
+ */
+export type Edit = {
+  file: string
+  /** Stands in the file exactly once. */
+  find: string
+  replace: string
+}
+
+export type Plant = Edit & {
+  name: string
+  /** Further places, where one guard stands behind another. */
+  also?: readonly Edit[]
+  /** What goes wrong without it. */
+  why: string
+}
+
+export const PLANTS: readonly Plant[] = [
+  // ── recording and sending ────────────────────────────────────────────────────────────────────────────────────
+  {
+    name: 'a transmission is not counted',
+    file: 'shared/payments/create.ts',
+    find: 'else current = await countTransmission(payments, current, lease)',
+    replace: 'else current = await Promise.resolve(current)',
+    why: 'the answer to a second transmission is taken for the only one',
+  },
+  {
+    name: 'the lease is not asked about',
+    file: 'shared/payments/create.ts',
+    find: 'if (found.lease_until_ms > found.now_ms) {',
+    replace: 'if (found.lease_until_ms > found.now_ms && found.sends > 99) {',
+    also: [
+      {
+        file: 'shared/store/orders.ts',
+        find: `    .where('lease_until_ms', '<=', databaseNowMs(store.dialect)),`,
+        replace: `    .where('lease_until_ms', '>=', 0),`,
+      },
+    ],
+    why: 'two instances send one order at the same time',
+  },
+  {
+    name: 'a retry writes its text anew',
+    file: 'shared/payments/create.ts',
+    find: 'payInterface(order.trade_type), order.request_content, {',
+    replace: `payInterface(order.trade_type), order.request_content.replace(/"nonce_str":"[^"]{8}/, '"nonce_str":"' + payments.random(4).toString('hex')), {`,
+    why: 'upstream may take the second text for another order',
+  },
+  {
+    name: 'a second no ends the order',
+    file: 'shared/payments/evidence.ts',
+    find: 'order.sends === 1 && evidence.internalStatus',
+    replace: 'evidence.internalStatus',
+    why: 'the first transmission stands, and can be paid',
+  },
+  {
+    name: 'a 102 is forgotten',
+    file: 'shared/payments/evidence.ts',
+    find: 'evidence.status === STATUS.failedTakeNewNumber',
+    replace: 'evidence.status === -1',
+    why: "somebody else's payment under our number is believed",
+  },
+  {
+    name: 'a refund is not counted before it is sent',
+    file: 'shared/payments/refund.ts',
+    find: "if ((await countRefundSend(payments.store, current)) !== 'done') throw new Overtaken()",
+    replace: 'await Promise.resolve()',
+    why: 'a no to the second transmission is taken for the only one',
+  },
+  {
+    name: 'a refused refund is final whatever was sent before',
+    file: 'shared/payments/settleRefund.ts',
+    find: "return refund.state === 'requested' && refund.sends === 1\n",
+    replace: "return refund.state === 'requested'\n",
+    why: 'the first transmission is carried out, and our row says that it failed',
+  },
+
+  // ── believing ────────────────────────────────────────────────────────────────────────────────────────────────
+  {
+    name: 'an unsigned success is believed',
+    file: 'shared/cloudpay/envelope.ts',
+    find: 'if (!signed && read.output.status === STATUS.ok)',
+    replace: 'if (!signed && read.output.status === -1)',
+    why: 'whoever sits in between pays for nothing',
+  },
+  {
+    name: 'a wrong code is believed on an answer',
+    file: 'shared/cloudpay/envelope.ts',
+    find: 'if (!verifyAuthenCode(key, text, authen_code))',
+    replace: 'if (!verifyAuthenCode(key, text, authen_code) && text.length < 99)',
+    why: 'whoever sits in between pays for nothing',
+  },
+  {
+    name: 'amounts are not compared',
+    file: 'shared/cloudpay/schema.ts',
+    find: "  { at: 'order_content.total_fee', when, matches: same('total_fee') },\n",
+    replace: '',
+    why: 'another amount under our number is taken for ours',
+  },
+  {
+    name: 'numbers are not compared',
+    file: 'shared/cloudpay/schema.ts',
+    find: "  { at: 'order_content.out_trade_no', when: 'required', matches: same('out_trade_no') },\n",
+    replace: '',
+    why: "an answer about somebody else's order is taken for ours",
+  },
+  {
+    name: 'what is being worked on is believed to have ended',
+    file: 'shared/payments/evidence.ts',
+    find: 'if (content.is_transforming === true && isNo)',
+    replace: 'if (content.is_transforming === true && isNo && meaning === undefined)',
+    why: 'an order ends that is about to become something else',
+  },
+  {
+    name: 'not found is final at once',
+    file: 'shared/payments/settle.ts',
+    find: 'if (!isOpen(order.state) || around.nowS < order.time_expire + NOT_FOUND_AFTER_S) return undefined',
+    replace: 'if (!isOpen(order.state)) return undefined',
+    why: 'the first transmission is still under way, arrives, and is paid',
+  },
+
+  // ── settling ─────────────────────────────────────────────────────────────────────────────────────────────────
+  {
+    name: 'an order moves without the guard of its version and state',
+    file: 'shared/store/orders.ts',
+    find: `      .where('version', '=', given.version)
+      .where('state', '=', given.state)`,
+    replace: `      .where('version', '>=', 0)`,
+    why: 'a decision on an old row overwrites a newer one',
+  },
+  {
+    name: 'compare-and-set does not look at what it set',
+    file: 'shared/store/transaction.ts',
+    find: 'if ((await said).affected !== 1) throw new Lost()',
+    replace: 'await said',
+    why: 'who came second goes on as if first, and tells of it',
+  },
+  {
+    name: 'the event is written after the move has been committed',
+    file: 'shared/store/orders.ts',
+    find: 'await say(eventRow(store, order, seq, { ...event, from: order.state, to }))',
+    replace:
+      'setTimeout(() => void store.connection.run(eventRow(store, order, seq, { ...event, from: order.state, to })).catch(() => undefined), 0)',
+    why: 'a crash in between loses what happened',
+  },
+  {
+    name: 'the messages are written after the move has been committed',
+    file: 'shared/store/orders.ts',
+    find: 'await sayBeside(store, say, order.out_sub_mch_id, event.at, beside)',
+    replace:
+      'setTimeout(() => void write(store, (later) => sayBeside(store, later, order.out_sub_mch_id, event.at, beside)).catch(() => undefined), 0)',
+    why: 'a crash in between leaves the merchant untold',
+  },
+  {
+    name: 'a lost COMMIT is taken for done',
+    file: 'shared/store/transaction.ts',
+    find: 'if (error instanceof Lost || error instanceof Disconnected) return',
+    replace:
+      "if (error instanceof Disconnected) return 'done' as 'lost'\n  if (error instanceof Lost) return",
+    why: 'we go on from a row that is not there',
+  },
+
+  // ── notifications ────────────────────────────────────────────────────────────────────────────────────────────
+  {
+    name: 'a notification is acknowledged and not kept',
+    file: 'shared/payments/notify.ts',
+    find: "if (outcome !== 'lost') return outcome",
+    replace: "return outcome === 'lost' ? 'done' : outcome",
+    why: 'Cloud Pay does not tell it again',
+  },
+  {
+    name: "a notification's code is not checked",
+    file: 'shared/cloudpay/notification.ts',
+    find: 'if (!verifyAuthenCode(key, text, authen_code))',
+    replace: 'if (!verifyAuthenCode(key, text, authen_code) && text.length < 99)',
+    why: 'anybody can make us ask, and fill our rows',
+  },
+  {
+    name: "an unknown merchant's notification is read with our key",
+    file: 'shared/cloudpay/notification.ts',
+    find: "if (!key) return flawed('merchant_unknown')",
+    replace: 'if (!key) return { ok: true, text, content }',
+    why: 'whoever names a merchant we do not know needs no key',
+  },
+  {
+    name: 'an answer is taken for a notification',
+    file: 'shared/cloudpay/notification.ts',
+    find: "if (contentKind(parsed) !== 'notification')",
+    replace: "if (contentKind(parsed) === 'request')",
+    why: 'what is signed with the same key can be played back',
+  },
+  {
+    name: "a notification's amount is not compared",
+    file: 'shared/payments/notify.ts',
+    find: 'if (amounts.length > 0)',
+    replace: 'if (amounts.length > 2)',
+    why: 'an amount that is not ours is acknowledged',
+  },
+  {
+    name: "a notification's merchant and shop are not compared",
+    file: 'shared/payments/notify.ts',
+    find: 'if (ids.length > 0)',
+    replace: 'if (ids.length > 4)',
+    why: "another shop's notification is acknowledged",
+  },
+
+  // ── the timer ────────────────────────────────────────────────────────────────────────────────────────────────
+  {
+    name: 'due orders are taken by everybody',
+    file: 'shared/store/due.ts',
+    find: `    .where('out_trade_no', '=', given.out_trade_no)
+    .where('next_due_at_ms', '=', given.next_due_at_ms),`,
+    replace: `    .where('out_trade_no', '=', given.out_trade_no),`,
+    why: 'two timer runs close one order at the same time',
+  },
+  {
+    name: 'due refunds are taken by everybody',
+    file: 'shared/store/due.ts',
+    find: `    .where('out_refund_no', '=', given.out_refund_no)
+    .where('next_due_at_ms', '=', given.next_due_at_ms),`,
+    replace: `    .where('out_refund_no', '=', given.out_refund_no),`,
+    why: 'two timer runs ask for one refund at the same time',
+  },
+  {
+    name: 'nobody looks after an order that has ended',
+    file: 'shared/order/schedule.ts',
+    find: 'return ENDED_S[0]!',
+    replace: 'return null',
+    why: 'money that comes late is never seen',
+  },
+  {
+    name: 'an order is not looked at until it expires',
+    file: 'shared/order/schedule.ts',
+    find: `    case 'pending':
+      return FIRST_LOOK_S`,
+    replace: `    case 'pending':
+      return null`,
+    why: 'without a notification nobody ever looks',
+  },
+  {
+    name: 'an answer to a close is taken for closed',
+    file: 'shared/payments/close.ts',
+    find: '  const after = await lookUpstream(payments, before.order, deadline)\n',
+    replace:
+      "  const after = await lookUpstream(payments, before.order, deadline)\n  if (!refused && after.order.state === 'closing') return { ...after, order: await settle(payments, after.order, { proves: 'wallet', meaning: 'closed', wallet_state: 7, money: { transaction_id: null, paid_at: null, cash_fee: null, settlement_total_fee: null }, notes: {} }) }\n",
+    why: 'a close nobody answered, and the payer pays',
+  },
+
+  // ── refunds ──────────────────────────────────────────────────────────────────────────────────────────────────
+  {
+    name: 'a refund reserves nothing',
+    file: 'shared/store/refunds.ts',
+    find: ".set((eb) => ({ reserved_fen: eb('reserved_fen', '+', given.fee) }))",
+    replace: ".set((eb) => ({ reserved_fen: eb('reserved_fen', '+', 0) }))",
+    why: 'two refunds promise the same money',
+  },
+  {
+    name: 'a failed refund keeps its money',
+    file: 'shared/payments/settleRefund.ts',
+    find: 'const released = holdsMoney(refund.state) && !holdsMoney(state)',
+    replace: "const released = holdsMoney(refund.state) && !holdsMoney(state) && state === 'accepted'",
+    why: 'what did not go back can never be sent back',
+  },
+  {
+    name: 'refunds made in the console are not imported',
+    file: 'shared/payments/refund.ts',
+    find: "if (failed || evidence.proves === 'not_found') return",
+    replace: "if (failed || evidence.proves !== 'mismatch') return",
+    why: 'our sum says there is more left than there is',
+  },
+  {
+    name: 'a late payment is sent back without asking',
+    file: 'shared/payments/refund.ts',
+    find: '  const fresh = await lookUpstream(payments, order, deadline)\n  if (!provesPayment(fresh.evidence)) return\n',
+    replace: '  const fresh = { order }\n',
+    why: 'money goes back that did not come',
+  },
+  {
+    name: 'a late payment is left where it is',
+    file: 'shared/payments/reconcile.ts',
+    find: "if (order.state === 'paid_after_close' && order.late_policy === 'refund' && !isFrozen(order)) {",
+    replace: "if (order.state === 'paid_after_close' && order.late_policy === 'honour') {",
+    why: 'the payer has neither goods nor money',
+  },
+  {
+    name: 'an accepted refund counts as done',
+    file: 'shared/payments/settleRefund.ts',
+    find: "return refund.state === 'requested' ? step('accepted') : undefined",
+    replace: "return refund.state === 'requested' ? step('succeeded') : undefined",
+    why: 'what was accepted may fail',
+  },
+  {
+    name: 'due refunds are forgotten',
+    file: 'shared/store/due.ts',
+    find: '  return (await read<object>(store, selectRefunds(store, page))).map((row) =>',
+    replace: '  return (await read<object>(store, selectRefunds(store, page))).slice(0, 0).map((row) =>',
+    why: 'a refund that got no answer is never asked for again',
+  },
+
+  // ── purchases and messages ───────────────────────────────────────────────────────────────────────────────────
+  {
+    name: 'a purchase may have two orders',
+    file: 'shared/payments/draft.ts',
+    find: 'purchase_slot: request.merchant_order_id ?? null',
+    replace: 'purchase_slot: null',
+    why: 'both are paid',
+  },
+  {
+    name: 'a message that was not taken counts as delivered',
+    file: 'shared/outbox/deliver.ts',
+    find: '  if (errors.length === 0) {',
+    replace: '  if (errors.length < 9) {',
+    why: 'the merchant never hears of it',
+  },
+  {
+    name: 'a message is not tried again',
+    file: 'shared/outbox/deliver.ts',
+    find: 'await retryMessage(store, id, attempts, why, waitMs)',
+    replace: 'await retryMessage(store, id, attempts, why, waitMs * 0 + 9e12)',
+    why: 'the merchant never hears of it',
+  },
+]

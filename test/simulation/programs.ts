@@ -1,0 +1,83 @@
+import { startNotifier } from './notifier'
+import {
+  closer,
+  consoleClerk,
+  page,
+  payer,
+  reader,
+  refunder,
+  squatter,
+  type Person,
+  type Purchase,
+} from './people'
+import type { Instances } from './instances'
+import type { Owner } from './scheduler'
+import { runTimer, type Timer } from './timer'
+import type { World } from './world'
+
+/**
+ * Who does what in one run: drawn by the dice, so that every run has several handlers at work on one order. The
+ * timer is there all the time; once everybody else is done and the faults have stopped, it goes on until nothing is
+ * due any more.
+ */
+export type Programs = {
+  readonly done: boolean
+  timer: Timer
+}
+
+export function startPrograms(world: World, instances: Instances): Programs {
+  const { dice } = world
+  let running = 0
+
+  const start = (name: string, person: Person, purchase: Purchase) => {
+    running++
+    const me: Owner = { name, dead: false }
+    person({ world, instances, me, purchase, pause: (ms) => world.scheduler.park(me, 'goes on', ms) }).then(
+      () => running--,
+      (error: Error) => {
+        running--
+        world.broken.push(`${name}: ${error.stack ?? error.message}`)
+      },
+    )
+  }
+
+  const several = dice.chance(0.15)
+  const oneOrderId = several && dice.chance(0.7) ? `purchase${world.options.seed}` : undefined
+  for (let n = 1; n <= (several ? 2 : 1); n++) {
+    const purchase = drawPurchase(world, n, oneOrderId)
+    start(`page ${n}`, page, purchase)
+    if (dice.chance(0.4)) start(`twin ${n}`, page, purchase)
+    if (dice.chance(0.85)) start(`payer ${n}`, payer, purchase)
+    if (dice.chance(0.5)) start(`reader ${n}`, reader, purchase)
+    if (dice.chance(0.45)) start(`closer ${n}`, closer, purchase)
+    if (dice.chance(0.1)) start(`other closer ${n}`, closer, purchase)
+    if (dice.chance(0.45)) start(`refunder ${n}`, refunder, purchase)
+    if (dice.chance(0.15)) start(`other refunder ${n}`, refunder, purchase)
+    if (dice.chance(0.12)) start(`clerk ${n}`, consoleClerk, purchase)
+    if (dice.chance(0.05)) start(`squatter ${n}`, squatter, purchase)
+    startNotifier(world, instances, purchase)
+  }
+  const programs: Programs = {
+    get done() {
+      return running === 0
+    },
+    timer: runTimer(world, instances),
+  }
+  return programs
+}
+
+function drawPurchase(world: World, n: number, merchant_order_id: string | undefined): Purchase {
+  const { dice } = world
+  const number = `sb01n${world.options.seed}o${n}`
+  const fee = dice.between(2, 500)
+  const wechat = dice.chance(0.7)
+  const body = JSON.stringify({
+    pay_content: { out_trade_no: number, total_fee: fee, body: '湖心奶茶-大杯' },
+    pay_mch_key: wechat
+      ? { pay_platform: 1, wxpay_pay_mch_key_ext: { sub_open_id: 'oTestPayer0001' } }
+      : { pay_platform: 2, alipay_pay_mch_key_ext: { user_id: '2088000000000001' } },
+    ...(merchant_order_id === undefined ? {} : { merchant_order_id }),
+  })
+  const refundFees = Array.from({ length: 3 }, () => (dice.chance(0.4) ? fee : dice.between(1, fee)))
+  return { number, fee, wechat, body, refundFees }
+}

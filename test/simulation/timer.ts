@@ -1,0 +1,137 @@
+import { Fault } from '../../shared/base/errors'
+import { runTimerOnce } from './doors'
+import type { Instances } from './instances'
+import type { Owner } from './scheduler'
+import type { World } from './world'
+
+/**
+ * The platform's timer. Minutes in which nothing is due are passed over: they would change nothing and cost most of
+ * the time.
+ */
+export type Timer = {
+  /** True when nothing is due within three days, but for what waits for a person. */
+  readonly isQuiet: boolean
+  fired: number
+  stop(): void
+}
+
+const PERIOD_MS = 20_000
+const DAY_MS = 86_400_000
+const SLICES_MAX = 40
+const QUIET_MS = 72 * 3_600_000
+const LIMIT_MS = 60_000
+
+/** What a person has been told of is looked at for as long as the person takes. */
+const unlessTold = (table: string, kind: string) =>
+  `NOT EXISTS (SELECT 1 FROM anomalies WHERE kind = '${kind}' AND resolved_at IS NULL
+    AND anomalies.out_trade_no = ${table}.out_trade_no)`
+
+/** Without anybody to tell, messages wait untouched. */
+const nextDue = (messages: boolean): string => `SELECT min(due) AS due FROM (
+  SELECT min(next_due_at_ms) AS due FROM orders WHERE (flag IS NULL OR looks + fruitless < 25)
+    AND ${unlessTold('orders', 'refund_ceiling')}
+  UNION ALL
+  SELECT min(next_due_at_ms) FROM refunds WHERE ${unlessTold('refunds', 'refund_unresolved')}
+  ${messages ? 'UNION ALL SELECT min(next_due_at_ms) FROM outbox' : ''})`
+
+export function runTimer(world: World, instances: Instances): Timer {
+  const { dice, scheduler, server } = world
+  const me: Owner = { name: 'timer', dead: false }
+  const sql = nextDue(world.config.webhook !== undefined)
+  let quiet = false
+  /** What is due next, as of so many writes. */
+  let next: number | null = null
+  let seen = -1
+
+  /** In the world's time. */
+  function nextDueMs(): number | undefined {
+    if (seen !== server.writes) {
+      seen = server.writes
+      next = (server.run(sql, []).rows[0] as { due: number | null }).due
+    }
+    return next === null ? undefined : next - server.nowMs() + scheduler.nowMs
+  }
+
+  const fire = (): Promise<unknown> => {
+    timer.fired++
+    world.coverage.count('answer', world.faultsOn ? 'timer' : 'timer, at the end')
+    return instances.visit({
+      doorName: 'timer',
+      about: undefined,
+      limitMs: LIMIT_MS,
+      work: async (app, _, context) => {
+        try {
+          await runTimerOnce(app, context)
+        } catch (error) {
+          // A run may fail for want of a database; it may not be wrong.
+          if (!(error instanceof Fault) && !/^these parts failed/.test((error as Error).message))
+            world.broken.push(`timer: ${(error as Error).stack}`)
+        }
+      },
+    })
+  }
+
+  /** Tomorrow the bill of today is compared, a slice at a time. */
+  async function billIsCompared(): Promise<boolean> {
+    world.needsBill = false
+    // A bill may list a refund by the time it came to its end.
+    const refunds = [...world.sandbox.orders.values()].flatMap((order) => order.refunds)
+    const lastMs = Math.max(0, ...refunds.map(({ due_ms }) => due_ms))
+    if (lastMs > scheduler.nowMs)
+      await scheduler.park(me, 'waits for the bank', lastMs - scheduler.nowMs + 1000)
+    await fire()
+    const tomorrowMs = (Math.floor(server.nowMs() / DAY_MS) + 1) * DAY_MS
+    await scheduler.park(me, 'waits for tomorrow', tomorrowMs - server.nowMs() + 3_600_000)
+    for (let slice = 0; slice < SLICES_MAX; slice++) {
+      await fire()
+      const [mark] = server.run(`SELECT value FROM marks WHERE name LIKE 'bill:%'`, []).rows as {
+        value: string
+      }[]
+      if (mark?.value === `${tomorrowMs / 1000} ${tomorrowMs / 1000}`) return true
+      await scheduler.park(me, 'wakes', PERIOD_MS)
+    }
+    return false
+  }
+
+  const timer: Timer = {
+    get isQuiet() {
+      return quiet
+    },
+    fired: 0,
+    stop: () => (me.dead = true),
+  }
+
+  const go = async () => {
+    await scheduler.park(me, 'wakes', dice.below(PERIOD_MS))
+    for (;;) {
+      const dueMs = nextDueMs()
+      const due = dueMs !== undefined && dueMs <= scheduler.nowMs
+      // What is still on its way may make something due.
+      const nothingDue = dueMs === undefined || dueMs - scheduler.nowMs > QUIET_MS
+      const isOver = !world.faultsOn && nothingDue && scheduler.isEmpty
+      // At once: it goes back three days, and what is left to do may take longer.
+      if (!world.faultsOn && world.needsBill) {
+        if (!(await billIsCompared())) world.broken.push('the bill is never compared to its end')
+        continue
+      }
+      quiet = isOver
+      if (due) {
+        // The platform may fire it twice, at the same time or before the first has come to its end.
+        if (world.faultsOn && dice.chance(0.3)) {
+          void fire()
+          await scheduler.park(me, 'fires twice', dice.chance(0.8) ? 0 : dice.between(0, 5000))
+        }
+        await fire()
+      }
+      const next = nextDueMs() ?? scheduler.nowMs + 60_000
+      // On the beat, and while people may still do something not much later than that.
+      const waitMs = Math.max(
+        PERIOD_MS,
+        Math.min(next - scheduler.nowMs, world.faultsOn || nothingDue ? 600_000 : QUIET_MS),
+      )
+      await scheduler.park(me, 'wakes', waitMs)
+    }
+  }
+  go().catch((error: Error) => world.broken.push(`timer: ${error.stack ?? error.message}`))
+  return timer
+}
