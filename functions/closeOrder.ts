@@ -13,7 +13,7 @@ export const routes: Route<App>[] = [
     method: 'POST',
     path: '/orders/{out_trade_no}/close',
     async handle(app, { request, requestId, deadline }) {
-      const caller = await app.authorize(request)
+      const caller = await app.enter('POST /orders/{out_trade_no}/close', request)
       const order = await closeOrder(app, caller, request.params['out_trade_no'] ?? '', deadline)
       await watchTimer(app)
       return json(order.state === 'closing' ? 202 : 200, viewOrder(order), requestId)

@@ -23,7 +23,7 @@ export const routes: Route<App>[] = [
 ]
 
 export const main_handler = door(
-  async () => createApp(readConfig(process.env), { asksAtOnce: true }),
+  async () => createApp(readConfig(process.env), { asksAtOnce: true, connectsLate: true }),
   createLog(writeLine, []),
   routes,
 )

@@ -19,7 +19,7 @@ export const routes: Route<App>[] = [
     method: 'POST',
     path: '/orders/{out_trade_no}/refunds',
     async handle(app, { request, requestId, deadline }) {
-      const caller = await app.authorize(request)
+      const caller = await app.enter('POST /orders/{out_trade_no}/refunds', request)
       const wanted = readRefundRequest(readJsonBody(request), app)
       const number = request.params['out_trade_no'] ?? ''
       const { order, refund } = await createRefund(

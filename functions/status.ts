@@ -15,7 +15,7 @@ export const routes: Route<App>[] = [
     method: 'GET',
     path: '/orders/{out_trade_no}',
     async handle(app, { request, requestId, deadline }) {
-      const caller = await app.authorize(request)
+      const caller = await app.enter('GET /orders/{out_trade_no}', request)
       const number = request.params['out_trade_no'] ?? ''
       const refresh = request.query['refresh'] === '1'
       const { order, refunds, events, refreshed } = await readStatus(app, caller, number, refresh, deadline)

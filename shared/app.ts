@@ -1,13 +1,18 @@
 import { readFileSync } from 'node:fs'
-import type { Authorize } from './access/authorize'
+import type { Approach, Authorize } from './access/authorize'
+import { closedAuthorize } from './access/closed'
+import { admit, type Door } from './access/doors'
 import { openAuthorize } from './access/open'
+import type { Caller } from './base/caller'
 import { ConfigurationFault, type Config } from './base/config'
 import { createLog, type Log } from './base/log'
 import { readServerAddress } from './base/databaseUrl'
+import { secretsOf, type People } from './base/people'
 import { systemRandom, type Random } from './base/random'
 import { Secret } from './base/secrets'
 import { systemClock, type Clock } from './base/time'
 import { createCloudPay } from './cloudpay/client'
+import type { Ask } from './net/ask'
 import { createPost, type Post } from './net/post'
 import type { Send } from './net/send'
 import type { OnMessage } from './outbox/deliver'
@@ -16,12 +21,16 @@ import { openStore, type Store } from './store/open'
 
 /** Everything a function works with. Made once per instance and kept. */
 export type App = Payments & {
-  authorize: Authorize
+  /** Who is calling, if they may come in by this door. Throws the Faults of authorizing, and `caller_not_allowed`. */
+  enter: (door: Door, request: Approach) => Promise<Caller>
+  people: People
   log: Log
   webhook: Config['webhook']
   onMessage: OnMessage | undefined
   /** For the timer alone, and only when a test brings one. */
   send: Send | undefined
+  /** For logins alone, and only when a test brings one. */
+  ask: Ask | undefined
 }
 
 /** What a test, a simulation or a bundle of your own may bring instead. */
@@ -35,8 +44,11 @@ export type Overrides = {
   /** A hook of yours, called by the timer for every message to the merchant, beside the webhook or in its place. */
   onMessage?: OnMessage
   send?: Send
+  ask?: Ask
   /** The first event will ask Cloud Pay: get ready for that while the database connects. */
   asksAtOnce?: boolean
+  /** Strangers may call: nothing is connected to before one of them has shown something good. */
+  connectsLate?: boolean
 }
 
 export const writeLine = (line: string): void => void process.stdout.write(line)
@@ -48,15 +60,15 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   const log = createLog(overrides.write ?? writeLine, [
     ...merchants.map(({ authen_key }) => authen_key),
     ...(config.webhook ? [config.webhook.secret] : []),
+    ...secretsOf(config.people),
     ...databaseSecrets(config.database),
   ])
   const store = overrides.store ?? openStore(config.database, clock)
-  if (!overrides.store) store.connection.warm()
+  if (!overrides.store && !overrides.connectsLate) store.connection.warm()
   const ca = readCa(cloudPay.caFile)
   const post =
     overrides.post ?? createPost({ ca, prepareFor: overrides.asksAtOnce ? cloudPay.baseUrl : undefined })
-  const authorize = overrides.authorize ?? (config.callers === 'open' ? openAuthorize : undefined)
-  if (!authorize) throw new ConfigurationFault(['CALLERS is missing: who may call is not configured'])
+  const authorize = overrides.authorize ?? doorKeeper(config, { store, clock, log })
   return {
     merchants: knownMerchants(merchants),
     store,
@@ -64,10 +76,16 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     clock,
     random: overrides.random ?? systemRandom,
     log,
-    authorize: named(authorize),
+    enter: async (door, request) => {
+      const caller = await named(authorize)(request)
+      admit(door, caller)
+      return caller
+    },
+    people: config.people,
     webhook: config.webhook,
     onMessage: overrides.onMessage,
     send: overrides.send,
+    ask: overrides.ask,
     settings: {
       orderLifeS: config.orderLifeS,
       spbillCreateIp: cloudPay.spbillCreateIp,
@@ -77,7 +95,25 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
       latePayment: config.latePayment,
       refundCeilings: config.refundCeilings,
       perMinute: cloudPay.perMinute,
+      prices: {
+        free: config.callers === 'open' && !overrides.authorize,
+        ways: config.people.priceWays,
+        quoteKeys: config.people.quoteKeys,
+        deployment: config.people.deployment,
+      },
+      limits: config.people.limits,
     },
+  }
+}
+
+function doorKeeper(config: Config, around: { store: Store; clock: Clock; log: Log }): Authorize {
+  switch (config.callers) {
+    case 'open':
+      return openAuthorize
+    case 'closed':
+      return closedAuthorize({ ...around, people: config.people })
+    case 'injected':
+      throw new ConfigurationFault(['CALLERS: the bundle says it brings its own authorize, and did not'])
   }
 }
 

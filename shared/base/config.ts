@@ -1,4 +1,5 @@
 import { parseUrl, readServerAddress, type Dialect } from './databaseUrl'
+import { readPeople, type People } from './people'
 import { Secret } from './secrets'
 
 export type Merchant = {
@@ -37,8 +38,12 @@ export type Config = {
   /** Where the merchant is told what happened. */
   webhook: { url: string; secret: Secret; allowPrivate: boolean } | undefined
   database: { dialect: Dialect; url: Secret }
-  /** `open`: anybody may call, for one machine only. `injected`: the bundle brings its own `authorize`. */
-  callers: 'open' | 'injected'
+  /**
+   * `closed`: sessions and signed requests. `open`: anybody may call, for one machine only. `injected`: the bundle
+   * brings its own `authorize`.
+   */
+  callers: 'closed' | 'open' | 'injected'
+  people: People
 }
 
 /** All that is wrong with the configuration at once, by variable name and never by value. */
@@ -76,7 +81,7 @@ type Env = Record<string, string | undefined>
 
 /**
  * Reads the environment once. Throws a ConfigurationFault that lists every fault.
- * `injectedAuthorize`: the caller of `createApp` brings its own door-keeper, so `CALLERS` may be left out.
+ * `injectedAuthorize`: the caller of `createApp` brings its own door-keeper, so nobody else needs a key.
  */
 export function readConfig(env: Env, injectedAuthorize = false): Config {
   const faults: string[] = []
@@ -130,6 +135,7 @@ export function readConfig(env: Env, injectedAuthorize = false): Config {
     )
   }
 
+  const people = readPeople(env, merchants, base.loopback, whole, fault)
   const callers = env['CALLERS']
   if (callers === 'open') {
     // Three separate locks: any one of them keeps an open door off the internet.
@@ -140,8 +146,8 @@ export function readConfig(env: Env, injectedAuthorize = false): Config {
       fault('CALLERS', 'must not be open while GATEWAY_LISTEN_HOST is not loopback')
   } else if (callers) {
     fault('CALLERS', 'must be "open" or left out')
-  } else if (!injectedAuthorize) {
-    fault('CALLERS', 'is missing: who may call is not configured')
+  } else if (!injectedAuthorize && people.sessionKeys.length === 0 && people.merchantKeys.length === 0) {
+    fault('CALLERS', 'is missing, and so are SESSION_KEYS and MERCHANT_KEYS: nobody could call')
   }
 
   const latePayment = env['LATE_PAYMENT'] || 'refund'
@@ -166,7 +172,8 @@ export function readConfig(env: Env, injectedAuthorize = false): Config {
     webhook: readWebhook(env, fault),
     orderLifeS: whole('ORDER_LIFE_SECONDS', 900, ORDER_LIFE_MIN_S, ORDER_LIFE_MAX_S),
     database,
-    callers: injectedAuthorize ? 'injected' : 'open',
+    callers: injectedAuthorize ? 'injected' : callers === 'open' ? 'open' : 'closed',
+    people,
   }
   if (faults.length > 0) throw new ConfigurationFault(faults)
   return config

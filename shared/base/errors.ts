@@ -31,7 +31,76 @@ export const FAULTS = {
     en: 'Idempotency-Key must be 1 to 255 visible ASCII characters.',
   },
   caller_unknown: { status: 401, zh: '无法识别调用方。', en: 'The caller is not known.' },
+  request_expired: {
+    status: 401,
+    zh: '签名请求的时间戳与服务器时间相差超过 300 秒。',
+    en: "The signed request's timestamp is more than 300 s away from the server's clock.",
+  },
+  request_replayed: {
+    status: 401,
+    zh: '这个签名请求已经用过,请用新的 nonce 重新签名。',
+    en: 'This signed request was used before; sign it again with a new nonce.',
+  },
+  session_ended: {
+    status: 401,
+    zh: '登录已过期或已注销,请重新登录。',
+    en: 'The session has expired or was ended; log in again.',
+  },
+  login_refused: {
+    status: 401,
+    zh: '登录未被接受:code 或 state 无效、过期或已使用,请重新获取。',
+    en: 'The login was not accepted: its code or state is wrong, expired or used; get new ones.',
+  },
   caller_not_allowed: { status: 403, zh: '调用方无权执行此操作。', en: 'The caller may not do this.' },
+  payer_differs: {
+    status: 403,
+    zh: '付款人与登录的用户不一致。',
+    en: 'The payer is not the one who is logged in.',
+  },
+  quote_missing: {
+    status: 400,
+    zh: '付款人下单须带商户服务器签发的报价(quote)。',
+    en: "A payer's order needs a quote that the merchant's server signed.",
+  },
+  sku_missing: {
+    status: 400,
+    zh: '付款人下单须带商品编号(sku),价格由目录决定。',
+    en: "A payer's order needs a sku; its price is in the catalogue.",
+  },
+  quote_or_sku_missing: {
+    status: 400,
+    zh: '付款人下单须带报价(quote)或商品编号(sku)。',
+    en: "A payer's order needs a quote or a sku.",
+  },
+  sku_unknown: { status: 400, zh: '目录里没有在售的这个商品。', en: 'The catalogue sells no such article.' },
+  quantity_over_limit: {
+    status: 400,
+    zh: '数量超过这个商品的上限。',
+    en: "The quantity is over the article's limit.",
+  },
+  payers_cannot_order: {
+    status: 403,
+    zh: '没有配置报价或目录,只有商户服务器可以下单。',
+    en: "Neither quotes nor a catalogue are configured: only the merchant's server may order.",
+  },
+  price_differs: {
+    status: 403,
+    zh: '金额或商品描述与报价或目录不一致。',
+    en: 'Amount or description is not that of the quote or the catalogue.',
+  },
+  quote_invalid: { status: 403, zh: '报价无效。', en: 'The quote is not valid.' },
+  quote_expired: { status: 403, zh: '报价已过期。', en: 'The quote has expired.' },
+  quote_not_yours: {
+    status: 403,
+    zh: '这个报价是给另一位付款人或另一个子商户的。',
+    en: 'The quote is for another payer or another sub-merchant.',
+  },
+  order_too_large: {
+    status: 403,
+    zh: '金额超过单笔上限。',
+    en: 'The amount is over the limit of one order.',
+  },
+  app_unknown: { status: 400, zh: '没有配置这个 app_id。', en: 'This app_id is not configured.' },
   path_not_found: { status: 404, zh: '没有这个地址。', en: 'There is nothing at this path.' },
   notification_refused: { status: 401, zh: '通知未通过校验。', en: 'The notification is not accepted.' },
   order_not_found: { status: 404, zh: '没有这个订单。', en: 'There is no such order.' },
@@ -51,6 +120,7 @@ export const FAULTS = {
     zh: '这笔业务订单已经支付。',
     en: 'This purchase is paid already.',
   },
+  quote_used: { status: 409, zh: '这个报价已经用过。', en: 'The quote was used already.' },
   order_not_closable: {
     status: 409,
     zh: '订单当前状态不能关闭(例如已支付)。',
@@ -87,6 +157,16 @@ export const FAULTS = {
     zh: '已达到每小时或每日退款上限。',
     en: 'The refund limit of this hour or day is reached.',
   },
+  too_many_orders: {
+    status: 429,
+    zh: '未完成的订单过多或下单过于频繁,请按 Retry-After 稍后再试。',
+    en: 'Too many open orders, or too many in this minute; try again after the seconds in Retry-After.',
+  },
+  too_many_logins: {
+    status: 429,
+    zh: '登录过于频繁,请按 Retry-After 稍后再试。',
+    en: 'Too many logins; try again after the seconds in Retry-After.',
+  },
   internal: { status: 500, zh: '服务内部错误。', en: 'Something is wrong on our side.' },
   cloud_pay_refused: {
     status: 502,
@@ -108,6 +188,11 @@ export const FAULTS = {
     status: 503,
     zh: '暂时无法访问数据库,没有向云支付发出请求,可以重试。',
     en: 'The database cannot be reached; nothing was asked of Cloud Pay and it is safe to retry.',
+  },
+  login_unavailable: {
+    status: 503,
+    zh: '微信或支付宝暂时无法确认登录,请用新的 code 重试。',
+    en: 'WeChat or Alipay cannot confirm the login just now; try again with a new code.',
   },
   no_time_left: {
     status: 503,

@@ -14,6 +14,8 @@ export type HttpRequest = {
   query: Record<string, string>
   /** Lower-case names. Platform headers (`x-scf-*`) are left out: they may carry credentials and can be forged. */
   headers: Record<string, string>
+  /** Where it came from, as far as the platform tells: a hint for limits, never proof of anything. */
+  address: string
   /** The bytes as they came. Signatures are checked over these. */
   body: Buffer
 }
@@ -32,7 +34,23 @@ export function readHead(event: Loose): Omit<HttpRequest, 'params' | 'body'> {
     path: typeof event['path'] === 'string' ? event['path'] : '/',
     query: texts(event['queryString'] ?? event['queryStringParameters']),
     headers: readHeaders(event['headers']),
+    address: readAddress(event),
   }
+}
+
+/** Of IPv6 the half that a household has: the other half it chooses itself. */
+function readAddress(event: Loose): string {
+  const context = event['requestContext'] as Loose | null | undefined
+  const [, header] =
+    Object.entries(texts(event['headers'])).find(([name]) => name.toLowerCase() === 'x-scf-remote-addr') ?? []
+  const given = typeof context?.['sourceIp'] === 'string' ? context['sourceIp'] : (header ?? '')
+  const [, v4] = /^(\d{1,3}(?:\.\d{1,3}){3})(?::\d+)?$/.exec(given) ?? []
+  if (v4 !== undefined) return v4
+  const v6 = given.replace(/^\[([^\]]*)\](:\d+)?$/, '$1').toLowerCase()
+  // node:net would know better, and costs a cold start more than a hint is worth.
+  if (!/^[0-9a-f]{0,4}(:[0-9a-f.]{0,15}){2,7}$/.test(v6)) return 'unknown'
+  const [left = ''] = v6.split('::')
+  return [...left.split(':'), '0', '0', '0', '0'].slice(0, 4).join(':')
 }
 
 function readHeaders(given: unknown): Record<string, string> {

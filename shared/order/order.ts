@@ -19,6 +19,9 @@ export type Order = {
   merchant_order_id: string | null
   /** The same, while this order may be the one that is paid for it: unique, so a purchase has one such order. */
   purchase_slot: string | null
+  /** The quote this order was made by: unique together, so a quote makes one order. */
+  quote_iss: string | null
+  quote_jti: string | null
 
   caller: string
   idempotency_key: string | null

@@ -1,6 +1,8 @@
+import { createHash } from 'node:crypto'
 import type { LatePayment, Merchant } from '../base/config'
 import { Fault } from '../base/errors'
 import type { Log } from '../base/log'
+import type { Limits, PriceWay, QuoteKey } from '../base/people'
 import type { Random } from '../base/random'
 import type { Clock, Deadline } from '../base/time'
 import type { CloudPay } from '../cloudpay/client'
@@ -26,6 +28,14 @@ export type Payments = {
     latePayment: LatePayment
     refundCeilings: { hourFen: number; dayFen: number }
     perMinute: number
+    prices: {
+      /** The open door of one machine: payers name their price. */
+      free: boolean
+      ways: readonly PriceWay[]
+      quoteKeys: readonly QuoteKey[]
+      deployment: string
+    }
+    limits: Limits
   }
 }
 
@@ -87,3 +97,9 @@ export const aboutOrder = (payments: Payments, order: Order) => ({
     spbill_create_ip: payments.settings.spbillCreateIp,
   },
 })
+
+/** A payer, as a counter is named after them: their id stands in the orders alone. */
+export const payerCounter = (
+  out_sub_mch_id: string,
+  { payer_field, payer_id }: { payer_field: string; payer_id: string },
+): string => createHash('sha256').update(`${out_sub_mch_id}\0${payer_field}\0${payer_id}`).digest('base64url')

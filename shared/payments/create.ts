@@ -7,6 +7,7 @@ import {
   findOrderOfPurchase,
   findOrdersFor,
   insertOrder,
+  isQuoteUsed,
   moved,
   moveOrder,
   takeLease,
@@ -14,11 +15,13 @@ import {
   type ReadOrder,
 } from '../store/orders'
 import type { NewOrder } from '../store/tables'
+import type { Outcome } from '../store/transaction'
 import { callBudgetMs, keyOf, type Payments } from './context'
 import { makeWay } from './close'
 import { evidenceOfCreate, type Evidence } from './evidence'
 import { draftOrder, payInterface } from './draft'
 import { contentHash, merchantOf, type OrderRequest } from './orderRequest'
+import { NO_TERMS, type Terms } from './price'
 import { lookUpstream } from './refresh'
 import { readAgain, settle } from './settle'
 
@@ -52,6 +55,7 @@ export async function createOrder(
   request: OrderRequest,
   idempotencyKey: string | null,
   deadline: Deadline,
+  terms: Terms = NO_TERMS,
 ): Promise<CreatedOrder> {
   const given = request.pay_content.out_trade_no
   if (caller.kind === 'payer' && idempotencyKey === null && given === undefined) {
@@ -63,19 +67,23 @@ export async function createOrder(
   const askBy = deadlineAfter(payments.clock, budgetMs)
 
   const merchant = merchantOf(payments, request)
-  const drafted = draft(() => draftOrder(payments, merchant, caller, request, idempotencyKey, lease.holder))
+  const drafted = draft(() => {
+    if (terms.refusal) throw terms.refusal
+    return draftOrder(payments, merchant, caller, request, idempotencyKey, lease.holder, terms)
+  })
   const wanted: Wanted = {
     out_sub_mch_id: merchant.out_sub_mch_id,
     caller: caller.id,
     idempotency_key: idempotencyKey,
     given,
     out_trade_no: given ?? drafted.order?.out_trade_no,
-    content_hash: contentHash(request, caller, merchant),
+    content_hash: contentHash(request, caller, merchant, terms.asked),
   }
 
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    let inserted: Outcome | 'taken' | 'over' = 'lost'
     if (drafted.order) {
-      const inserted = await insertOrder(payments.store, drafted.order, lease.ms)
+      inserted = await insertOrder(payments.store, drafted.order, lease.ms, undefined, terms.limits)
       if (inserted === 'done') {
         // When the lease ends and when to look only the database knows; nobody reads it from here.
         const order: Order = { ...drafted.order, lease_until_ms: 0, next_due_at_ms: null }
@@ -85,6 +93,9 @@ export async function createOrder(
     // Taken, lost, or not acceptable as new: what is there decides.
     const found = theOne(await findOrdersFor(payments.store, wanted), wanted)
     if (!found && drafted.refusal) throw drafted.refusal
+    if (!found && inserted === 'over') throw new Fault('too_many_orders', { retryAfterS: 60 })
+    if (!found && terms.quote && (await isQuoteUsed(payments.store, terms.quote)))
+      throw new Fault('quote_used')
     if (!found) {
       const purchase = request.merchant_order_id
       const holder =

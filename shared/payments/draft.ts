@@ -9,6 +9,7 @@ import { makeOrderNumber } from '../order/number'
 import type { NewOrder } from '../store/tables'
 import { SDK_VERSION, type KnownMerchant, type Payments } from './context'
 import { contentHash, detailText, flaw, payerOf, type OrderRequest } from './orderRequest'
+import type { Terms } from './price'
 
 /** The interface that serves a way of paying. */
 export const payInterface = (tradeType: number): typeof officialAccountPay | typeof miniProgramPay =>
@@ -25,6 +26,7 @@ export function draftOrder(
   request: OrderRequest,
   idempotencyKey: string | null,
   leaseHolder: string,
+  { quote, asked }: Terms,
 ): NewOrder {
   const { clock, random, settings } = payments
   const now = nowS(clock)
@@ -87,9 +89,11 @@ export function draftOrder(
     ...payerOf(request),
     merchant_order_id: request.merchant_order_id ?? null,
     purchase_slot: request.merchant_order_id ?? null,
+    quote_iss: quote?.iss ?? null,
+    quote_jti: quote?.jti ?? null,
     caller: caller.id,
     idempotency_key: idempotencyKey,
-    content_hash: contentHash(request, caller, merchant),
+    content_hash: contentHash(request, caller, merchant, asked),
     request_content,
     state: 'created',
     version: 1,

@@ -169,8 +169,16 @@ function detailFaults({ pay_content: { detail } }: OrderRequest): FieldFault[] {
  * Says "the same order": a hash of who, for whom and what, before any default. Left out on purpose: the number
  * (compared on its own), the expiry (a retry may compute it anew), the nonce and the terminal.
  */
-export function contentHash(request: OrderRequest, caller: Caller, merchant: KnownMerchant): string {
-  const { out_trade_no: _number, time_expire: _expiry, ...pay_content } = request.pay_content
+export function contentHash(
+  request: OrderRequest,
+  caller: Caller,
+  merchant: KnownMerchant,
+  asked?: object,
+): string {
+  const { out_trade_no: _number, time_expire: _expiry, ...content } = request.pay_content
+  // Asked for by its article, an order is the same also when the article costs something else by now.
+  const { total_fee: _fee, body: _body, ...unpriced } = content
+  const pay_content = asked === undefined ? content : { ...unpriced, asked }
   const { out_mch_id, out_sub_mch_id, out_shop_id } = merchant
   return createHash('sha256')
     .update(

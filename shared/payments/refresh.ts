@@ -6,7 +6,7 @@ import { queryOrder, type QueryRequest } from '../cloudpay/schema'
 import type { Order, OrderEvent } from '../order/order'
 import type { Refund } from '../order/refund'
 import { canStillChange } from '../order/state'
-import { claimLook, findOrder, listEvents } from '../store/orders'
+import { claimLook, findOwnedOrder, listEvents, type Owner } from '../store/orders'
 import { listRefunds } from '../store/refunds'
 import { aboutOrder, callBudgetMs, keyOf, type Payments } from './context'
 import { evidenceOfQuery, type Evidence } from './evidence'
@@ -23,13 +23,22 @@ export type OrderStatus = {
   refreshed: boolean | undefined
 }
 
-/** The caller's own order, or the Fault `order_not_found`: what is not theirs is not there. */
+/**
+ * The caller's own order, or the Fault `order_not_found`: what is not theirs is not there. A payer's are those they pay,
+ * whoever made them; a merchant's all those of the sub-merchant.
+ */
 export async function findOwnOrder(payments: Payments, caller: Caller, out_trade_no: string) {
-  const merchant = payments.merchants.ofNumber(out_trade_no)
-  const key = merchant && { out_sub_mch_id: merchant.out_sub_mch_id, out_trade_no }
-  const order = key && (await findOrder(payments.store, key))
-  if (order?.caller !== caller.id) throw new Fault('order_not_found')
+  const out_sub_mch_id = caller.out_sub_mch_id ?? payments.merchants.ofNumber(out_trade_no)?.out_sub_mch_id
+  const key = out_sub_mch_id !== undefined && { out_sub_mch_id, out_trade_no }
+  const order = key && (await findOwnedOrder(payments.store, key, ownerOf(caller)))
+  if (!order) throw new Fault('order_not_found')
   return order
+}
+
+function ownerOf({ id, kind, payer, out_sub_mch_id }: Caller): Owner {
+  if (payer) return { by: 'payer', payer_field: payer.field, payer_id: payer.id }
+  if (kind === 'merchant' && out_sub_mch_id !== undefined) return { by: 'merchant' }
+  return { by: 'caller', caller: id }
 }
 
 /**

@@ -16,9 +16,15 @@ import { orderNumberFault } from '../order/number'
 import type { Order } from '../order/order'
 import type { Refund } from '../order/refund'
 import { hasMoney } from '../order/state'
-import type { Limit } from '../store/counters'
-import { countRefundSend, findRefund, insertRefund, listRefunds, type NewRefund } from '../store/refunds'
-import { aboutOrder, callBudgetMs, keyOf, type Payments } from './context'
+import {
+  countRefundSend,
+  findRefund,
+  insertRefund,
+  listRefunds,
+  type NewRefund,
+  type RefundLimit,
+} from '../store/refunds'
+import { aboutOrder, callBudgetMs, keyOf, payerCounter, type Payments } from './context'
 import { provesPayment } from './evidence'
 import { flaw } from './orderRequest'
 import {
@@ -177,7 +183,7 @@ async function record(
       origin,
     }
     const event = { at: refund.created_at, kind: 'refund' as const, detail }
-    const limits = ceilings(payments, order)
+    const limits = ceilings(payments, order, origin)
     const outcome = await insertRefund(payments.store, order, refund, FIRST_DUE_MS, event, limits)
     if (outcome === 'over') {
       const evidence = { out_refund_no: refund.out_refund_no, refund_fee: refund.refund_fee }
@@ -238,10 +244,21 @@ function draftRefund(
   }
 }
 
-const ceilings = ({ settings }: Payments, { out_sub_mch_id }: Order): Limit[] => [
-  { name: `refund_h:${out_sub_mch_id}`, periodMs: HOUR_MS, max: settings.refundCeilings.hourFen },
-  { name: `refund_d:${out_sub_mch_id}`, periodMs: 24 * HOUR_MS, max: settings.refundCeilings.dayFen },
-]
+function ceilings({ settings }: Payments, order: Order, origin: 'request' | 'automatic'): RefundLimit[] {
+  const { out_sub_mch_id } = order
+  const { refundCeilings, limits, prices } = settings
+  const day = { periodMs: 24 * HOUR_MS, count: 1 } as const
+  const many: RefundLimit[] = [
+    { ...day, name: `refunds:${out_sub_mch_id}`, max: limits.merchantRefundsPerDay },
+    { ...day, name: `rp:${payerCounter(out_sub_mch_id, order)}`, max: limits.payerRefundsPerDay },
+  ]
+  return [
+    { name: `refund_h:${out_sub_mch_id}`, periodMs: HOUR_MS, max: refundCeilings.hourFen },
+    { name: `refund_d:${out_sub_mch_id}`, periodMs: 24 * HOUR_MS, max: refundCeilings.dayFen },
+    // What came late goes back, however often that happens.
+    ...(prices.free || origin === 'automatic' ? [] : many),
+  ]
+}
 
 // ── asking ─────────────────────────────────────────────────────────────────────────────────────────────────────
 

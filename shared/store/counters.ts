@@ -1,7 +1,7 @@
-import type { CompiledQuery } from 'kysely'
+import { sql, type CompiledQuery } from 'kysely'
 import { databaseNowMs } from './dialect'
 import type { Store } from './open'
-import { statement } from './statements'
+import { deletion, statement } from './statements'
 import { Lost, numbers, one, read, unlessTaken, write, writeOne, type Say } from './transaction'
 
 /**
@@ -105,4 +105,78 @@ export async function useUpTo(store: Store, limit: Limit, wanted: number): Promi
 
 export async function databaseNow(store: Store): Promise<number> {
   return Number((await read<{ now_ms: unknown }>(store, findNow(store, {})))[0]!.now_ms)
+}
+
+// ── rates ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+type Rate = { name: string; period: number; max: number }
+
+/**
+ * One statement and no reading before it: many who count the same thing at once queue for its row and none of them is
+ * sent away. A clock that is behind counts in the later period.
+ */
+const countUp = statement<Rate>((db, given) =>
+  db
+    .updateTable('counters')
+    // In this order: MySQL assigns one after the other, and `used` must still see the old period.
+    .set({
+      used: sql<number>`case when period < ${given.period} then 1 else used + 1 end`,
+      period: sql<number>`case when period < ${given.period} then ${given.period} else period end`,
+    })
+    .where('name', '=', given.name)
+    .where((eb) => eb.or([eb('period', '<', given.period), eb('used', '<', given.max)])),
+)
+
+const rateOf = ({ name, periodMs, max }: Limit, nowMs: number): Rate => ({
+  name,
+  period: Math.floor(nowMs / periodMs),
+  max,
+})
+
+/** Inside a transaction: counts one, or calls `over` and undoes the transaction. Holds the counter until the end. */
+export async function sayCount(
+  store: Store,
+  say: Say,
+  limit: Limit,
+  nowMs: number,
+  over: () => void,
+): Promise<void> {
+  const rate = rateOf(limit, nowMs)
+  if (rate.max > 0) {
+    if ((await say(countUp(store, rate))).affected === 1) return
+    const known = (await say(findCounter(store, limit))).rows.length > 0
+    if (!known) {
+      await unlessTaken(store, say(insertCounter(store, { ...rate, used: 1 })), () => undefined)
+      return
+    }
+  }
+  over()
+  throw new Lost()
+}
+
+/** On its own: false when the limit is reached. */
+export async function count(store: Store, limit: Limit, nowMs: number): Promise<boolean> {
+  for (let attempt = 0; attempt < 4; attempt++) {
+    let over = false
+    if ((await write(store, (say) => sayCount(store, say, limit, nowMs, () => (over = true)))) === 'done')
+      return true
+    if (over) return false
+  }
+  // Somebody else is always faster: that is what a limit is for.
+  return false
+}
+
+const forgetRates = statement<{ like: string; before: number }>((db, given) =>
+  deletion(db, sql`delete from counters where name like ${given.like} and period < ${given.before}`),
+)
+
+/** Counters of this kind whose period is long over. */
+export async function forgetCounters(
+  store: Store,
+  prefix: string,
+  periodMs: number,
+  nowMs: number,
+): Promise<void> {
+  const before = Math.floor(nowMs / periodMs) - 1
+  await writeOne(store, forgetRates(store, { like: `${prefix}%`, before }))
 }

@@ -173,4 +173,40 @@ export const migrations = (dialect: Dialect): Record<string, Migration> => ({
         ) ${options}`.execute(db)
     },
   },
+  '0003_people': {
+    async up(db: Kysely<unknown>) {
+      const options = sql.raw(TABLE_OPTIONS[dialect])
+      for (const column of ['quote_iss varchar(64)', 'quote_jti varchar(128)']) {
+        await sql`ALTER TABLE orders ADD COLUMN ${sql.raw(column)}`.execute(db)
+      }
+      // A quote buys once, whoever brings it and however often.
+      await sql`CREATE UNIQUE INDEX orders_quote ON orders (quote_iss, quote_jti)`.execute(db)
+      await sql`CREATE INDEX orders_payer ON orders (out_sub_mch_id, payer_id, state)`.execute(db)
+      await sql`
+        CREATE TABLE catalogue (
+          out_sub_mch_id varchar(32) NOT NULL,
+          sku varchar(64) NOT NULL,
+          body varchar(100) NOT NULL,
+          total_fee integer NOT NULL,
+          quantity_max integer NOT NULL DEFAULT 1,
+          active integer NOT NULL DEFAULT 1,
+          PRIMARY KEY (out_sub_mch_id, sku),
+          CONSTRAINT catalogue_total_fee_positive CHECK (total_fee > 0)
+        ) ${options}`.execute(db)
+      await sql`
+        CREATE TABLE spent (
+          kind varchar(64) NOT NULL,
+          id varchar(128) NOT NULL,
+          until_at bigint NOT NULL,
+          PRIMARY KEY (kind, id)
+        ) ${options}`.execute(db)
+      await sql`CREATE INDEX spent_until ON spent (until_at)`.execute(db)
+      await sql`
+        CREATE TABLE revocations (
+          id varchar(64) NOT NULL PRIMARY KEY,
+          at bigint NOT NULL,
+          until_at bigint NOT NULL
+        ) ${options}`.execute(db)
+    },
+  },
 })

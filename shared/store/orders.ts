@@ -1,13 +1,15 @@
-import { type CompiledQuery, type Selectable } from 'kysely'
+import { sql, type CompiledQuery, type Selectable } from 'kysely'
 import type { EventDetail, EventKind, Order, OrderEvent } from '../order/order'
 import { FIRST_LOOK_S } from '../order/schedule'
 import { IllegalMove, isLegalMove, type OrderState } from '../order/state'
 import { sayBeside, type Beside } from './beside'
+import { sayCount, type Limit } from './counters'
 import { databaseNowMs } from './dialect'
 import type { Store } from './open'
 import { parametersOf, statement } from './statements'
 import { BIG, COLUMNS, type NewOrder, type OrderEventsTable, type OrdersTable } from './tables'
 import {
+  Lost,
   nowPlus,
   numbers,
   one,
@@ -44,6 +46,49 @@ const findByNumber = statement<OrderKey>((db, given, store) =>
 export async function findOrder(store: Store, key: OrderKey): Promise<ReadOrder | undefined> {
   return (await read<OrderRow>(store, findByNumber(store, key))).map(toOrder)[0]
 }
+
+/** Whose an order must be to be found: made by this caller, for this payer, or anybody's of the sub-merchant. */
+export type Owner =
+  | { by: 'caller'; caller: string }
+  | { by: 'payer'; payer_field: string; payer_id: string }
+  | { by: 'merchant' }
+
+type OwnKey = OrderKey & { caller: string; payer_field: string; payer_id: string }
+
+const findOwned = statement<OwnKey, Owner['by']>((db, given, store, by) => {
+  const own = db
+    .selectFrom('orders')
+    .selectAll()
+    .select(databaseNowMs(store.dialect).as('now_ms'))
+    .where('out_sub_mch_id', '=', given.out_sub_mch_id)
+    .where('out_trade_no', '=', given.out_trade_no)
+  if (by === 'caller') return own.where('caller', '=', given.caller)
+  if (by === 'payer')
+    return own.where('payer_field', '=', given.payer_field).where('payer_id', '=', given.payer_id)
+  return own
+})
+
+/** Another's order is no row, as one that does not exist is none: the same is done for both, and as fast. */
+export async function findOwnedOrder(
+  store: Store,
+  key: OrderKey,
+  owner: Owner,
+): Promise<ReadOrder | undefined> {
+  const values = { caller: '', payer_field: '', payer_id: '', ...key, ...owner }
+  return (await read<OrderRow>(store, findOwned(store, values, owner.by))).map(toOrder)[0]
+}
+
+const findByQuote = statement<{ iss: string; jti: string }>((db, given) =>
+  db
+    .selectFrom('orders')
+    .select('out_trade_no')
+    .where('quote_iss', '=', given.iss)
+    .where('quote_jti', '=', given.jti),
+)
+
+/** Whether a quote has made an order, whoever's it is. */
+export const isQuoteUsed = async (store: Store, quote: { iss: string; jti: string }): Promise<boolean> =>
+  (await read(store, findByQuote(store, quote))).length > 0
 
 type Wanted = Pick<Order, 'out_sub_mch_id' | 'caller' | 'idempotency_key'> & {
   out_trade_no: string | undefined
@@ -142,26 +187,56 @@ const insertRow = statement<NewOrder & { lease_ms: number; due_ms: number }>((db
   }),
 )
 
+/** How much may be ordered: of this payer, and of this sub-merchant by anybody. */
+export type OrderLimits = {
+  payer: (Limit & { openMax: number }) | undefined
+  merchant: Limit | undefined
+  nowMs: number
+}
+
+const countOpen = statement<Pick<Order, 'out_sub_mch_id' | 'payer_id' | 'payer_field'>>((db, given) =>
+  db
+    .selectFrom('orders')
+    .select(sql<number>`count(*)`.as('open'))
+    .where('out_sub_mch_id', '=', given.out_sub_mch_id)
+    .where('payer_id', '=', given.payer_id)
+    .where('payer_field', '=', given.payer_field)
+    .where('state', 'in', ['created', 'pending', 'closing']),
+)
+
 /**
- * A new order with its lease, and the time of its first look. `taken`: the number, the caller's key or the purchase
- * already has an order.
+ * A new order with its lease, and the time of its first look. `taken`: the number, the caller's key, the quote or the
+ * purchase already has an order. `over`: a limit is reached. The payer's counter comes first and is held to the end, so
+ * that what is counted after it is exact; the sub-merchant's comes last, because everybody waits for it.
  */
 export async function insertOrder(
   store: Store,
   order: NewOrder,
   leaseMs: number,
   dueInMs = FIRST_LOOK_S * 1000,
-): Promise<Outcome | 'taken'> {
+  limits?: OrderLimits,
+): Promise<Outcome | 'taken' | 'over'> {
   let taken = false
+  let over = false
+  const refuse = () => void (over = true)
   const outcome = await write(store, async (say) => {
+    if (limits?.payer) {
+      await sayCount(store, say, limits.payer, limits.nowMs, refuse)
+      const [row] = (await say(countOpen(store, order))).rows as { open: unknown }[]
+      if (Number(row?.open ?? 0) >= limits.payer.openMax) {
+        refuse()
+        throw new Lost()
+      }
+    }
     const row = insertRow(store, { ...order, lease_ms: Math.round(leaseMs), due_ms: Math.round(dueInMs) })
     await unlessTaken(store, say(row), () => (taken = true))
     const at = order.created_at
     await say(
       eventRow(store, order, order.version, { at, kind: 'created', from: null, to: order.state, detail: {} }),
     )
+    if (limits?.merchant) await sayCount(store, say, limits.merchant, limits.nowMs, refuse)
   })
-  return taken ? 'taken' : outcome
+  return taken ? 'taken' : over ? 'over' : outcome
 }
 
 /** `due_in_ms`: when the timer should look next, from now on the database's clock; null for never. */

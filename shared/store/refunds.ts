@@ -81,6 +81,9 @@ const reserveRow = statement<OrderKey & Pick<Order, 'version'> & { fee: number }
     .where((eb) => eb(eb('reserved_fen', '+', given.fee), '<=', eb.ref('total_fee'))),
 )
 
+/** Of the refunds' amounts, or with `count` of how many there are. */
+export type RefundLimit = Limit & { count?: 1 }
+
 /**
  * A new refund and its promise on the order: the amount is reserved by one guarded UPDATE, so that whatever else runs,
  * the promises never add up to more than was paid. `taken`: the number is known. `over`: a limit would be passed.
@@ -91,7 +94,7 @@ export async function insertRefund(
   refund: NewRefund,
   dueInMs: number | null,
   event: MoveEvent,
-  limits: readonly Limit[],
+  limits: readonly RefundLimit[],
   beside: Beside = {},
 ): Promise<Outcome | 'taken' | 'over'> {
   let why: 'taken' | 'over' | undefined
@@ -99,7 +102,8 @@ export async function insertRefund(
     await one(say(reserveRow(store, { ...guardOf(order), fee: refund.refund_fee })))
     const row = insertRow(store, { ...refund, due_ms: dueInMs ?? 0 }, dueInMs === null ? 'never' : 'due')
     await unlessTaken(store, say(row), () => (why = 'taken'))
-    for (const limit of limits) await sayUse(store, say, limit, refund.refund_fee, () => (why = 'over'))
+    for (const { count, ...limit } of limits)
+      await sayUse(store, say, limit, count ?? refund.refund_fee, () => (why = 'over'))
     await sayMove(store, say, order, {}, event, beside)
   })
   return why ?? outcome

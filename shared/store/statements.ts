@@ -1,4 +1,4 @@
-import type { Compilable, CompiledQuery, Kysely } from 'kysely'
+import type { Compilable, CompiledQuery, Kysely, RawBuilder } from 'kysely'
 import type { Store } from './open'
 import type { Tables } from './tables'
 
@@ -48,3 +48,8 @@ export function statement<Values extends object, Shape = void>(
     return { ...text, parameters }
   }
 }
+
+/** Written out: Kysely's builder of deletions is in no bundle, and what expires needs three of them. */
+export const deletion = (db: Kysely<Tables>, text: RawBuilder<unknown>): Compilable => ({
+  compile: () => text.compile(db),
+})

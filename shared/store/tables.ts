@@ -66,6 +66,25 @@ export type CountersTable = { name: string; period: BigInteger; used: BigInteger
 /** When something last came to an end (`timer`), or how far it has come (`bill:…`). */
 export type MarksTable = { name: string; at_ms: BigInteger; value: string }
 
+/** What the merchant sells at a price of its own; read when a payer asks for an order by `sku`. */
+export type CatalogueTable = {
+  out_sub_mch_id: string
+  sku: string
+  /** What the wallet shows. */
+  body: string
+  /** Integer fen, of one. */
+  total_fee: number
+  quantity_max: number
+  /** 1 or 0. */
+  active: number
+}
+
+/** What may be used once: the nonce of a signed request, the state of a login. Kept until it has expired anyway. */
+export type SpentTable = { kind: string; id: string; until_at: BigInteger }
+
+/** Sessions that ended early: one, or all that a payer had begun by `at`. */
+export type RevocationsTable = { id: string; at: BigInteger; until_at: BigInteger }
+
 export type Tables = {
   orders: OrdersTable
   order_events: OrderEventsTable
@@ -75,6 +94,9 @@ export type Tables = {
   notifications: NotificationsTable
   counters: CountersTable
   marks: MarksTable
+  catalogue: CatalogueTable
+  spent: SpentTable
+  revocations: RevocationsTable
 }
 
 /** Set by the database's clock, so not among what an insert is given. */
@@ -94,6 +116,8 @@ export const COLUMNS = Object.keys({
   payer_id: true,
   merchant_order_id: true,
   purchase_slot: true,
+  quote_iss: true,
+  quote_jti: true,
   caller: true,
   idempotency_key: true,
   content_hash: true,

@@ -46,6 +46,16 @@ export async function writeOne(store: Store, query: CompiledQuery): Promise<Outc
   }
 }
 
+/** One insert, which is its own transaction. `lost` says that it may have been kept. */
+export async function insertOne(store: Store, query: CompiledQuery): Promise<Outcome | 'taken'> {
+  try {
+    await store.connection.run(query)
+    return 'done'
+  } catch (error) {
+    return errorKind(store.dialect, error) === 'unique' ? 'taken' : lostOrFault(store, error)
+  }
+}
+
 function lostOrFault(store: Store, error: unknown): 'lost' {
   if (error instanceof IllegalMove) throw error
   if (error instanceof Lost || error instanceof Disconnected) return 'lost'

@@ -20,6 +20,8 @@ export function newOrder(change: Partial<NewOrder> = {}): NewOrder {
     payer_id: 'oUpF8uMuAJO_M2pxb1Q9zNjWeS6o',
     merchant_order_id: null,
     purchase_slot: null,
+    quote_iss: null,
+    quote_jti: null,
 
     caller: 'shop',
     idempotency_key: `key-${number}`,

@@ -7,7 +7,8 @@ test('a bundle of your own brings its authorize, and then needs no CALLERS', asy
   const app = await createApp(readConfig(env, true), {
     authorize: async () => ({ id: 'shop-7', kind: 'merchant' }),
   })
-  expect(await app.authorize({ headers: {} })).toEqual({ id: 'shop-7', kind: 'merchant' })
+  const request = { method: 'POST', path: '/orders', query: {}, headers: {}, body: Buffer.alloc(0) }
+  expect(await app.enter('POST /orders', request)).toEqual({ id: 'shop-7', kind: 'merchant' })
 })
 
 test.each(['', 'x ', ' x', 'x\n', '商户', 'x'.repeat(65)])('a caller may not be named %j', async (id) => {

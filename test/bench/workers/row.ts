@@ -21,6 +21,8 @@ export const newRow = (whose: string): NewOrder => ({
   payer_id: 'oTestPayer0001',
   merchant_order_id: null,
   purchase_slot: null,
+  quote_iss: null,
+  quote_jti: null,
   caller: 'local',
   idempotency_key: null,
   content_hash: 'hash',

@@ -22,6 +22,9 @@ import type { Refund } from '../../../shared/order/refund'
 import type * as Anomalies from '../../../shared/store/anomalies'
 import type * as Beside from '../../../shared/store/beside'
 import type * as Counters from '../../../shared/store/counters'
+import type * as Catalogue from '../../../shared/store/catalogue'
+import type * as Revocations from '../../../shared/store/revocations'
+import type * as Spent from '../../../shared/store/spent'
 import type * as Due from '../../../shared/store/due'
 import type * as Marks from '../../../shared/store/marks'
 import type * as Notifications from '../../../shared/store/notifications'
@@ -163,7 +166,7 @@ function edit(file: string, from: string, to: string): void {
 
 describe('what is left in', () => {
   test.each([
-    [['postgres'], 290_000],
+    [['postgres'], 345_000],
     [['mysql'], 650_000],
     [['mysql', 'postgres'], 650_000],
   ] as const)('a function with %j is small', async (drivers, limit) => {
@@ -401,12 +404,22 @@ describe('queries', () => {
     notifications: Calls<typeof Notifications>
     counters: Calls<typeof Counters>
     marks: Calls<typeof Marks>
+    spent: Calls<typeof Spent>
+    revocations: Calls<typeof Revocations>
+    catalogue: Calls<typeof Catalogue>
     anomalies: Calls<typeof Anomalies>
     beside: Calls<typeof Beside>
   }
   const calls: Modules = {
     orders: {
       findOrder: (it, given) => [it.findOrder(given, order)],
+      findOwnedOrder: (it, given) =>
+        [
+          { by: 'caller', caller: "o'caller" } as const,
+          { by: 'payer', payer_field: 'open_id', payer_id: 'oPayer' } as const,
+          { by: 'merchant' } as const,
+        ].map((owner) => it.findOwnedOrder(given, order, owner)),
+      isQuoteUsed: (it, given) => [it.isQuoteUsed(given, { iss: "o'shop", jti: 'q1' })],
       findOrdersFor: (it, given) =>
         [undefined, order.out_trade_no].flatMap((out_trade_no) =>
           [null, 'key'].map((idempotency_key) =>
@@ -421,6 +434,11 @@ describe('queries', () => {
       insertOrder: (it, given) => [
         it.insertOrder(given, order, 15_000),
         it.insertOrder(given, { ...order, purchase_slot: 'purchase' }, 15_000.4, 3.6),
+        it.insertOrder(given, order, 15_000, undefined, {
+          payer: { ...limit, openMax: 3 },
+          merchant: limit,
+          nowMs: 7,
+        }),
       ],
       moveOrder: (it, given) => [
         it.moveOrder(given, order, {}, { at: 7, kind: 'asked', detail: {} }),
@@ -507,11 +525,24 @@ describe('queries', () => {
       sayUse: (it, given) => [it.sayUse(given, sayOf(given), limit, 5, () => undefined)],
       useUpTo: (it, given) => [it.useUpTo(given, limit, 5)],
       databaseNow: (it, given) => [it.databaseNow(given)],
+      sayCount: (it, given) => [it.sayCount(given, sayOf(given), limit, 7, () => undefined)],
+      count: (it, given) => [it.count(given, limit, 7)],
+      forgetCounters: (it, given) => [it.forgetCounters(given, 'om:', 60_000, 7)],
     },
     marks: {
       findMark: (it, given) => [it.findMark(given, 'timer')],
       setMark: (it, given) => [it.setMark(given, 'timer', "it's done")],
     },
+    spent: {
+      spend: (it, given) => [it.spend(given, { kind: "o'kind", id: 'x', until: 7 })],
+      forgetSpent: (it, given) => [it.forgetSpent(given, 7)],
+    },
+    revocations: {
+      isRevoked: (it, given) => [it.isRevoked(given, { session: 's', payer: "o'p", began: 7 })],
+      revoke: (it, given) => [it.revoke(given, { id: "o'p", at: 7, until: 8 })],
+      forgetRevocations: (it, given) => [it.forgetRevocations(given, 7)],
+    },
+    catalogue: { findSku: (it, given) => [it.findSku(given, out_sub_mch_id, "it's tea")] },
     anomalies: {
       listAnomalies: (it, given) =>
         (['open', 'all'] as const).map((which) => it.listAnomalies(given, which, 20)),
@@ -540,7 +571,7 @@ describe('queries', () => {
   const databases: Record<'empty' | 'full', (sql: string) => Answer> = {
     empty: (sql) => ({
       rows: / from [`"]/.test(sql) ? [] : [{ now_ms }],
-      affected: /^update .(anomalies|marks)/.test(sql) ? 0 : 1,
+      affected: /^update .(anomalies|marks|revocations|counters)/.test(sql) ? 0 : 1,
     }),
     full: (sql) => ({
       rows: / from .counters/.test(sql) ? [{ period: 1, used: 2, now_ms }] : databases.empty(sql).rows!,
@@ -587,7 +618,7 @@ describe('queries', () => {
       // Each kind, and each way of putting it that the trimmed compiler must know.
       const texts = new Set(trimmed.map(({ sql }) => sql))
       const like = (shape: RegExp) => [...texts].filter((sql) => shape.test(sql)).length
-      expect([like(/^select/), like(/^update/), like(/^insert/)]).toEqual([18, 31, 9])
+      expect([like(/^select/), like(/^update/), like(/^insert/), like(/^delete/)]).toEqual([24, 33, 11, 3])
       for (const shape of [
         / limit /,
         / order by \S+ desc/,

@@ -130,6 +130,7 @@ describe('an HTTP event', () => {
   test.each(gets)('of %s is the same GET', (_shape, event) => {
     expect(isHttpEvent(event)).toBe(true)
     expect(readEvent(event)).toEqual({
+      address: expect.stringMatching(/^(203\.0\.113\.24|unknown)$/) as string,
       method: 'GET',
       path: '/orders/sb01x',
       params: {},
@@ -142,6 +143,7 @@ describe('an HTTP event', () => {
   test.each(posts)('of %s is the same POST', (_shape, event) => {
     const request = post(event)
     expect(request).toEqual({
+      address: 'unknown',
       method: 'POST',
       path: '/orders',
       params: {},
@@ -170,8 +172,25 @@ describe('an HTTP event', () => {
     expect(readEvent({ httpMethod: 'GET', path }).path).toBe('/')
   })
 
+  test.each([
+    [{ requestContext: { sourceIp: '203.0.113.24' } }, '203.0.113.24'],
+    [{ headers: { 'X-Scf-Remote-Addr': '203.0.113.24:4711' } }, '203.0.113.24'],
+    [{ headers: { 'x-scf-remote-addr': '[2001:db8:1:2:3:4:5:6]:4711' } }, '2001:db8:1:2'],
+    [{ headers: { 'x-scf-remote-addr': '2001:DB8::7' } }, '2001:db8:0:0'],
+    [
+      { requestContext: { sourceIp: '203.0.113.24' }, headers: { 'x-scf-remote-addr': '1.2.3.4' } },
+      '203.0.113.24',
+    ],
+    [{ headers: { 'x-scf-remote-addr': 'somewhere' } }, 'unknown'],
+    [{ headers: { 'x-forwarded-for': '203.0.113.24' } }, 'unknown'],
+    [{ requestContext: null }, 'unknown'],
+  ])('%j comes from %s', (event, address) => {
+    expect(readEvent({ httpMethod: 'GET', ...event }).address).toBe(address)
+  })
+
   test('with a method only is a request with nothing in it', () => {
     expect(readEvent({ httpMethod: 'GET' })).toEqual({
+      address: 'unknown',
       method: 'GET',
       path: '/',
       params: {},
@@ -192,7 +211,13 @@ describe('the head of an event', () => {
     ]
     for (const event of events) {
       const whole = { httpMethod: 'POST', path: '/notify', headers: { Host: 'h' }, queryString: {}, ...event }
-      expect(readHead(whole)).toEqual({ method: 'POST', path: '/notify', query: {}, headers: { host: 'h' } })
+      expect(readHead(whole)).toEqual({
+        method: 'POST',
+        path: '/notify',
+        query: {},
+        headers: { host: 'h' },
+        address: 'unknown',
+      })
       expect(refusal(() => readBody(whole)).status).toBeGreaterThanOrEqual(400)
     }
   })

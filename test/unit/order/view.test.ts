@@ -25,6 +25,8 @@ const hidden = {
   not_founds: 900_011,
   notified_at_ms: 900_012,
   purchase_slot: 'hidden-slot',
+  quote_iss: 'hidden-issuer',
+  quote_jti: 'hidden-quote',
   jsapi_args: '{"hidden":"wallet arguments"}',
   wallet_state: 900_007,
 }

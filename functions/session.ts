@@ -1,0 +1,48 @@
+import { createApp, writeLine, type App } from '../shared/app'
+import { openLogins } from '../shared/access/login'
+import { readConfig } from '../shared/base/config'
+import { createLog } from '../shared/base/log'
+import { json } from '../shared/http/answer'
+import { readJsonBody } from '../shared/http/body'
+import { door, type Route } from '../shared/http/door'
+import { createAsk } from '../shared/net/ask'
+
+const logins = (app: App) => openLogins({ ...app, ask: app.ask ?? createAsk() })
+
+/**
+ * `POST /session` → 201 a token for who brings a code of WeChat's or Alipay's; half of a credential, the other half is
+ * the client's. `POST /session/state` before a redirect, `POST /session/revoke` to end it early.
+ */
+export const routes: Route<App>[] = [
+  {
+    method: 'POST',
+    path: '/session',
+    async handle(app, { request, requestId, deadline }) {
+      const session = await logins(app).login(readJsonBody(request), request.address, deadline)
+      return json(201, session, requestId)
+    },
+  },
+  {
+    method: 'POST',
+    path: '/session/state',
+    async handle(app, { request, requestId }) {
+      return json(201, logins(app).beginLogin(readJsonBody(request)), requestId)
+    },
+  },
+  {
+    method: 'POST',
+    path: '/session/revoke',
+    async handle(app, { request, requestId }) {
+      const caller = await app.enter('POST /session/revoke', request)
+      const body = request.body.length === 0 ? {} : readJsonBody(request)
+      await logins(app).endSessions(caller, body)
+      return json(200, { revoked: true }, requestId)
+    },
+  },
+]
+
+export const main_handler = door(
+  async () => createApp(readConfig(process.env), { connectsLate: true }),
+  createLog(writeLine, []),
+  routes,
+)

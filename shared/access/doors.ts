@@ -1,0 +1,33 @@
+import type { Caller, Scope } from '../base/caller'
+import { Fault } from '../base/errors'
+
+/**
+ * Who may enter where, and the only place that says so. `merchant`: the scope a key needs. What a payer may see behind
+ * a door is decided there: their own orders, and nothing that tells whether there are others.
+ */
+export const DOORS = {
+  'POST /orders': { payer: true, merchant: 'create' },
+  'GET /orders/{out_trade_no}': { payer: true, merchant: 'read' },
+  'POST /orders/{out_trade_no}/close': { payer: true, merchant: 'close' },
+  // Money out: never by whom it would go to.
+  'POST /orders/{out_trade_no}/refunds': { payer: false, merchant: 'refund' },
+  // A payer ends their own session, the merchant those of any payer of theirs.
+  'POST /session/revoke': { payer: true, merchant: 'admin' },
+  // Nobody is anybody yet. What is checked instead: a code of WeChat's or Alipay's.
+  'POST /session': 'anyone',
+  'POST /session/state': 'anyone',
+  // Cloud Pay calls here; its signature is inside the body.
+  'POST /notify': 'anyone',
+} as const satisfies Record<string, { payer: boolean; merchant: Scope } | 'anyone'>
+
+/** The doors that ask who is calling. */
+export type Door = {
+  [Name in keyof typeof DOORS]: (typeof DOORS)[Name] extends 'anyone' ? never : Name
+}[keyof typeof DOORS]
+
+/** Throws the Fault `caller_not_allowed`. */
+export function admit(door: Door, caller: Caller): void {
+  const { payer, merchant } = DOORS[door]
+  const welcome = caller.kind === 'payer' ? payer : (caller.scopes ?? [merchant]).includes(merchant)
+  if (!welcome) throw new Fault('caller_not_allowed')
+}

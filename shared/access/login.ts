@@ -1,0 +1,150 @@
+import { createHash } from 'node:crypto'
+import * as v from 'valibot'
+import type { Caller } from '../base/caller'
+import { Fault } from '../base/errors'
+import type { Log } from '../base/log'
+import type { PayerApp, People } from '../base/people'
+import type { Random } from '../base/random'
+import { nowS, type Clock, type Deadline } from '../base/time'
+import { fieldFaults } from '../base/validate'
+import type { Ask } from '../net/ask'
+import { count } from '../store/counters'
+import type { Store } from '../store/open'
+import { revoke } from '../store/revocations'
+import { spend } from '../store/spent'
+import { alipayExchange } from './alipay'
+import type { Exchange } from './exchange'
+import { hashSecret, isSessionSecret, openSessions, payerKey } from './session'
+import { openStates, STATE_LIFE_S } from './state'
+import { wechatExchange } from './wechat'
+
+type Around = { people: People; store: Store; clock: Clock; random: Random; log: Log; ask: Ask }
+
+const Secret32 = v.pipe(v.string(), v.check(isSessionSecret, 'must be 32 bytes as base64url'))
+const AppId = v.pipe(v.string(), v.regex(/^[0-9A-Za-z]{1,32}$/))
+
+const LoginRequest = v.strictObject({
+  app_id: AppId,
+  /** Of `wx.login`, of the redirect, of `my.getAuthCode`. */
+  code: v.pipe(v.string(), v.regex(/^[0-9A-Za-z_-]{1,256}$/)),
+  /** 32 random bytes of the client's own, as base64url: sent with every later call, never sent back. */
+  secret: Secret32,
+  state: v.optional(v.pipe(v.string(), v.maxLength(128))),
+})
+
+const StateRequest = v.strictObject({
+  app_id: AppId,
+  /** SHA-256 of the secret's 32 bytes, as base64url. */
+  secret_hash: v.pipe(v.string(), v.regex(/^[0-9A-Za-z_-]{43}$/)),
+})
+
+const RevokeRequest = v.strictObject({
+  payer_id: v.pipe(v.string(), v.regex(/^[!-~]{1,128}$/)),
+  payer_field: v.picklist(['open_id', 'sub_open_id', 'user_id']),
+})
+
+const MINUTE_MS = 60_000
+const EXCHANGE_TIMEOUT_MS = 5000
+/** To write nothing more, only to answer. */
+const ANSWER_RESERVE_MS = 500
+
+function readAs<Schema extends v.GenericSchema>(schema: Schema, body: unknown): v.InferOutput<Schema> {
+  const read = v.safeParse(schema, body)
+  if (!read.success) throw new Fault('body_invalid', { fields: fieldFaults(read.issues) })
+  return read.output
+}
+
+/** What payers do before they are anybody: get a `state`, bring a code, and later end what they began. */
+export function openLogins({ people, store, clock, random, log, ask }: Around) {
+  const sessions = openSessions(people.sessionKeys, people.apps)
+  const states = openStates(people.sessionKeys)
+  const exchanges: Record<'wechat' | 'alipay', Exchange> = {
+    wechat: wechatExchange(ask, people.wechatApiUrl),
+    alipay: alipayExchange(ask, people.alipayGatewayUrl, clock),
+  }
+
+  function appOf(app_id: string): PayerApp {
+    const app = people.apps.find((one) => one.app_id === app_id)
+    if (!app) throw new Fault('app_unknown')
+    return app
+  }
+
+  const refuse = (app: PayerApp, why: string): Fault => {
+    log({ event: 'login.refused', count: 'login.refused', app_id: app.app_id, why })
+    return new Fault('login_refused')
+  }
+
+  return {
+    /** A `state` for one redirect of this browser. Nothing is written: the state is its own proof. */
+    beginLogin(body: unknown): { state: string; expires_in: number } {
+      const request = readAs(StateRequest, body)
+      const app = appOf(request.app_id)
+      if (!app.needs_state) throw refuse(app, 'no_redirect')
+      return {
+        state: states.make(app, request.secret_hash, nowS(clock), random),
+        expires_in: STATE_LIFE_S,
+      }
+    },
+
+    /**
+     * A session for who brings a code. What can be refused from memory is, before the database is touched; what is over
+     * a limit, before WeChat or Alipay are.
+     */
+    async login(body: unknown, address: string, deadline: Deadline) {
+      const request = readAs(LoginRequest, body)
+      const app = appOf(request.app_id)
+      const secretHash = hashSecret(request.secret)
+      const until =
+        request.state === undefined ? undefined : states.check(request.state, app, secretHash, nowS(clock))
+      if (app.needs_state !== (request.state !== undefined)) throw refuse(app, 'state_missing')
+      if (app.needs_state && until === undefined) throw refuse(app, 'state_wrong')
+
+      await this.countLogin(address)
+      if (until !== undefined && !(await spend(store, { kind: 'state', id: request.state!, until })))
+        throw refuse(app, 'state_used')
+
+      const timeoutMs = Math.min(EXCHANGE_TIMEOUT_MS, deadline.remainingMs() - ANSWER_RESERVE_MS)
+      if (timeoutMs < 500) throw new Fault('no_time_left')
+      const exchange = exchanges[app.kind === 'alipay' ? 'alipay' : 'wechat']
+      const exchanged = await exchange(app, request.code, timeoutMs)
+      if (exchanged.outcome === 'refused') throw refuse(app, exchanged.why)
+      if (exchanged.outcome !== 'payer') {
+        const level = exchanged.outcome === 'misconfigured' ? 'error' : 'warn'
+        const { outcome, why } = exchanged
+        log({ event: 'login.failed', count: `login.${outcome}`, level, app_id: app.app_id, why })
+        throw new Fault('login_unavailable')
+      }
+
+      const around = { nowS: nowS(clock), lifeS: people.sessionLifeS, random }
+      const { token, session } = sessions.issue(app, exchanged.payer_id, secretHash, around)
+      log({ event: 'login.done', count: 'login.done', app_id: app.app_id, session: session.jti })
+      return { token, expires_at: session.exp, expires_in: session.exp - session.iat, app_id: app.app_id }
+    },
+
+    /** Per address, which can be forged, and over all, which cannot. Throws the Fault `too_many_logins`. */
+    async countLogin(address: string): Promise<void> {
+      const nowMs = clock.nowMs()
+      const { loginsPerAddress, loginsPerMinute } = people.limits
+      // In 65536 drawers, so that whoever has many addresses does not fill the table.
+      const drawer = createHash('sha256').update(address).digest('hex').slice(0, 4)
+      const mine = { name: `login:${drawer}`, periodMs: MINUTE_MS, max: loginsPerAddress }
+      const all = { name: 'logins', periodMs: MINUTE_MS, max: loginsPerMinute }
+      if ((await count(store, mine, nowMs)) && (await count(store, all, nowMs))) return
+      log({ event: 'login.limited', count: 'login.limited', level: 'warn' })
+      throw new Fault('too_many_logins', { retryAfterS: 60 })
+    },
+
+    /** A payer's own session; for the merchant, all that a payer of theirs has. */
+    async endSessions(caller: Caller, body: Record<string, unknown>): Promise<void> {
+      const at = nowS(clock)
+      const until = at + people.sessionLifeS + 2 * SKEW_S
+      if (caller.payer) return revoke(store, { id: caller.payer.session, at, until })
+      if (caller.out_sub_mch_id === undefined) throw new Fault('caller_not_allowed')
+      const { payer_field, payer_id } = readAs(RevokeRequest, body)
+      return revoke(store, { id: payerKey(caller.out_sub_mch_id, payer_field, payer_id), at, until })
+    },
+  }
+}
+
+/** A session of a clock that is ahead must not outlive what ended it. */
+const SKEW_S = 300

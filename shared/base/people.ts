@@ -1,0 +1,300 @@
+import { APP_KINDS, SCOPES, type AppKind, type PayerField, type Scope } from './caller'
+import { Secret } from './secrets'
+
+/** A mini-program, official account or Alipay app whose payers may log in. */
+export type PayerApp = {
+  out_sub_mch_id: string
+  app_id: string
+  kind: AppKind
+  id_field: PayerField
+  /** WeChat's app secret, or the private key of an Alipay app. */
+  secret: Secret
+  /** Alipay's own key: what its answers are signed with. */
+  alipay_public_key: string | undefined
+  /** A code that comes with a redirect must come with the `state` this browser was given. */
+  needs_state: boolean
+}
+
+/** A key of the merchant's server. Several are valid at once. */
+export type MerchantKey = { name: string; out_sub_mch_id: string; secret: Secret; scopes: readonly Scope[] }
+
+/** The first signs new sessions; all of them are good for those there are. */
+export type SessionKey = { name: string; secret: Secret }
+
+export const QUOTE_ALGORITHMS = ['HS256', 'ES256', 'EdDSA'] as const
+/** Whose quotes are taken: one algorithm for each key, so that a token cannot choose another. */
+export type QuoteKey = {
+  name: string
+  iss: string
+  out_sub_mch_id: string
+  alg: (typeof QUOTE_ALGORITHMS)[number]
+  /** The shared secret, or the public key as JWK text. */
+  key: Secret
+}
+
+export const PRICE_WAYS = ['quote', 'catalogue'] as const
+export type PriceWay = (typeof PRICE_WAYS)[number]
+
+export type People = {
+  apps: readonly PayerApp[]
+  merchantKeys: readonly MerchantKey[]
+  sessionKeys: readonly SessionKey[]
+  sessionLifeS: number
+  wechatApiUrl: string
+  alipayGatewayUrl: string
+  /** How payers may come to a price. */
+  priceWays: readonly PriceWay[]
+  quoteKeys: readonly QuoteKey[]
+  /** What a quote's `aud` calls this deployment. */
+  deployment: string
+  limits: Limits
+}
+
+/** All of them are held in the database. */
+export type Limits = {
+  /** Per payer: orders that may still be paid, at one time. */
+  payerOpen: number
+  payerPerMinute: number
+  payerRefundsPerDay: number
+  /** Per sub-merchant. */
+  merchantPerMinute: number
+  merchantRefundsPerDay: number
+  /** The largest single order. */
+  orderMaxFen: number
+  /** Logins, before anybody is asked. */
+  loginsPerAddress: number
+  loginsPerMinute: number
+}
+
+export const SESSION_LIFE_MAX_S = 7200
+
+/** What the sandbox publishes starts like this, and is refused wherever Cloud Pay is not loopback. */
+export const SANDBOX_SECRET = 'sandbox0people0not0a0secret'
+
+type Env = Record<string, string | undefined>
+type FaultSink = (name: string, why: string) => unknown
+type Whole = (name: string, fallback: number, min: number, max: number) => number
+type MerchantIds = { out_sub_mch_id: string }
+
+const NAME = /^[0-9A-Za-z_.-]{1,32}$/
+const ISSUER = /^[!-~]{1,64}$/
+const APP_ID = /^[0-9A-Za-z]{1,32}$/
+/** HMAC keys: 32 characters of anything visible, which a generator fills with more than 128 bits. */
+const SHARED = /^[!-~]{32,256}$/
+const ID_FIELDS: Record<AppKind, readonly PayerField[]> = {
+  // trade_type 9 knows no other.
+  mini_program: ['sub_open_id'],
+  official_account: ['open_id', 'sub_open_id'],
+  alipay: ['user_id'],
+}
+
+/** Who may call and what may be charged. */
+export function readPeople(
+  env: Env,
+  merchants: readonly [MerchantIds, ...MerchantIds[]],
+  loopback: boolean,
+  whole: Whole,
+  fault: FaultSink,
+): People {
+  const entries = (name: string) => readEntries(env[name], name, merchants, fault)
+
+  const apps = entries('CLOUD_PAY_APPS').map((entry): PayerApp => {
+    const kind = entry.oneOf('kind', APP_KINDS)
+    const alipay = kind === 'alipay'
+    return {
+      out_sub_mch_id: entry.merchant(),
+      app_id: entry.text('app_id', APP_ID),
+      kind,
+      id_field: entry.oneOf('id_field', ID_FIELDS[kind]),
+      secret: new Secret(entry.text('secret', alipay ? /^[^]{1,8000}$/ : /^[!-~]{16,64}$/)),
+      alipay_public_key: alipay ? entry.text('alipay_public_key', /^[^]{1,2000}$/) : undefined,
+      needs_state: kind !== 'mini_program' && entry.optional('state') !== false,
+    }
+  })
+  unique(
+    'CLOUD_PAY_APPS',
+    'app_id',
+    apps.map(({ app_id }) => app_id),
+    fault,
+  )
+
+  const merchantKeys = entries('MERCHANT_KEYS').map((entry): MerchantKey => {
+    const scopes = entry.optional('scopes')
+    const known = Array.isArray(scopes) ? SCOPES.filter((scope) => scopes.includes(scope)) : []
+    if (!Array.isArray(scopes) || known.length === 0 || known.length !== scopes.length) entry.refuse('scopes')
+    return {
+      name: entry.text('name', NAME),
+      out_sub_mch_id: entry.merchant(),
+      secret: new Secret(entry.text('secret', SHARED)),
+      scopes: known,
+    }
+  })
+  unique(
+    'MERCHANT_KEYS',
+    'name',
+    merchantKeys.map(({ name }) => name),
+    fault,
+  )
+
+  const sessionKeys = entries('SESSION_KEYS').map((entry): SessionKey => ({
+    name: entry.text('name', NAME),
+    secret: new Secret(entry.text('secret', SHARED)),
+  }))
+  unique(
+    'SESSION_KEYS',
+    'name',
+    sessionKeys.map(({ name }) => name),
+    fault,
+  )
+  if (apps.length > 0 && sessionKeys.length === 0)
+    fault('SESSION_KEYS', 'is missing: the payers of CLOUD_PAY_APPS could not log in')
+
+  const priceWays = (env['PAYER_PRICES'] || '').split(',').filter((way) => way !== '')
+  if (priceWays.some((way) => !(PRICE_WAYS as readonly string[]).includes(way)))
+    fault('PAYER_PRICES', 'must be quote, catalogue or quote,catalogue')
+
+  const quoteKeys = entries('QUOTE_KEYS').map((entry): QuoteKey => {
+    const alg = entry.oneOf('alg', QUOTE_ALGORITHMS)
+    return {
+      name: entry.text('name', NAME),
+      iss: entry.text('iss', ISSUER),
+      out_sub_mch_id: entry.merchant(),
+      alg,
+      key: new Secret(alg === 'HS256' ? entry.text('secret', SHARED) : entry.publicJwk('jwk', alg)),
+    }
+  })
+  unique(
+    'QUOTE_KEYS',
+    'name',
+    quoteKeys.map(({ name }) => name),
+    fault,
+  )
+  const deployment = env['DEPLOYMENT_NAME'] || ''
+  if (priceWays.includes('quote')) {
+    if (quoteKeys.length === 0) fault('QUOTE_KEYS', 'is missing: PAYER_PRICES says that quotes are taken')
+    if (!ISSUER.test(deployment))
+      fault('DEPLOYMENT_NAME', 'must be 1 to 64 visible characters: the aud of quotes')
+  }
+
+  if (!loopback) {
+    const published = (name: string, secrets: readonly { reveal(): string }[]) => {
+      if (secrets.some((secret) => secret.reveal().startsWith(SANDBOX_SECRET)))
+        fault(name, 'holds a secret the sandbox publishes; it works with a loopback CLOUD_PAY_BASE_URL only')
+    }
+    published(
+      'MERCHANT_KEYS',
+      merchantKeys.map(({ secret }) => secret),
+    )
+    published(
+      'SESSION_KEYS',
+      sessionKeys.map(({ secret }) => secret),
+    )
+    published(
+      'QUOTE_KEYS',
+      quoteKeys.map(({ key }) => key),
+    )
+  }
+
+  return {
+    apps,
+    merchantKeys,
+    sessionKeys,
+    sessionLifeS: whole('SESSION_LIFE_SECONDS', SESSION_LIFE_MAX_S, 60, SESSION_LIFE_MAX_S),
+    wechatApiUrl: readEndpoint(env, 'WECHAT_API_URL', 'https://api.weixin.qq.com/', loopback, fault),
+    alipayGatewayUrl: readEndpoint(
+      env,
+      'ALIPAY_GATEWAY_URL',
+      'https://openapi.alipay.com/gateway.do',
+      loopback,
+      fault,
+    ),
+    priceWays: PRICE_WAYS.filter((way) => priceWays.includes(way)),
+    quoteKeys,
+    deployment,
+    limits: {
+      payerOpen: whole('PAYER_OPEN_ORDERS_MAX', 10, 1, 10_000),
+      payerPerMinute: whole('PAYER_ORDERS_PER_MINUTE', 10, 1, 10_000),
+      payerRefundsPerDay: whole('PAYER_REFUNDS_PER_DAY', 20, 0, 1_000_000),
+      merchantPerMinute: whole('MERCHANT_ORDERS_PER_MINUTE', 600, 1, 1_000_000),
+      merchantRefundsPerDay: whole('MERCHANT_REFUNDS_PER_DAY', 1000, 0, 1_000_000),
+      orderMaxFen: whole('ORDER_MAX_FEN', 5_000_000, 1, 999_999_999),
+      loginsPerAddress: whole('LOGINS_PER_ADDRESS', 30, 1, 100_000),
+      loginsPerMinute: whole('LOGINS_PER_MINUTE', 600, 1, 1_000_000),
+    },
+  }
+}
+
+/** Every secret in it, for the log to strike out. */
+export const secretsOf = (people: People): Secret[] => [
+  ...people.apps.map(({ secret }) => secret),
+  ...people.merchantKeys.map(({ secret }) => secret),
+  ...people.sessionKeys.map(({ secret }) => secret),
+  ...people.quoteKeys.filter(({ alg }) => alg === 'HS256').map(({ key }) => key),
+]
+
+/** A JSON list, entry by entry; what is wrong is told by place and member, never by value. */
+function readEntries(
+  value: string | undefined,
+  name: string,
+  merchants: readonly [MerchantIds, ...MerchantIds[]],
+  fault: FaultSink,
+) {
+  if (!value) return []
+  let given: unknown
+  try {
+    given = JSON.parse(value)
+  } catch {
+    given = undefined
+  }
+  if (!Array.isArray(given)) {
+    fault(name, 'must be a JSON list')
+    return []
+  }
+  return (given as unknown[]).map((one, at) => {
+    const members = (typeof one === 'object' && one !== null ? one : {}) as Record<string, unknown>
+    const refuse = (member: string) => fault(name, `has no usable ${member} in entry ${at + 1}`)
+    return {
+      refuse,
+      optional: (member: string): unknown => members[member],
+      text(member: string, pattern: RegExp): string {
+        const text = members[member]
+        if (typeof text === 'string' && pattern.test(text)) return text
+        refuse(member)
+        return ''
+      },
+      oneOf<const T extends string>(member: string, values: readonly T[]): T {
+        const found = values.find((each) => each === members[member])
+        if (found === undefined) refuse(member)
+        return found ?? values[0]!
+      },
+      /** A private key here would be one too many places for it. */
+      publicJwk(member: string, alg: 'ES256' | 'EdDSA'): string {
+        const jwk = members[member] as Record<string, unknown> | undefined
+        const fits = jwk?.['kty'] === (alg === 'ES256' ? 'EC' : 'OKP') && typeof jwk['x'] === 'string'
+        if (!fits || 'd' in jwk) refuse(member)
+        return JSON.stringify(jwk ?? {})
+      },
+      /** The first sub-merchant, unless it names another one that is configured. */
+      merchant(): string {
+        const id = members['out_sub_mch_id'] ?? merchants[0].out_sub_mch_id
+        const known = merchants.find(({ out_sub_mch_id }) => out_sub_mch_id === id)
+        if (!known) refuse('out_sub_mch_id')
+        return known?.out_sub_mch_id ?? ''
+      },
+    }
+  })
+}
+
+function unique(name: string, member: string, values: readonly string[], fault: FaultSink): void {
+  const filled = values.filter((value) => value !== '')
+  if (new Set(filled).size < filled.length) fault(name, `repeats a ${member}`)
+}
+
+function readEndpoint(env: Env, name: string, fallback: string, loopback: boolean, fault: FaultSink): string {
+  const value = env[name] || fallback
+  // Plain text only where Cloud Pay itself is on this machine.
+  const local = loopback && /^http:\/\/(127\.0\.0\.1|localhost|\[::1\])(:\d+)?\//.test(value)
+  if (!/^https:\/\/[^/?#@\s]+\/[^?#\s]*$/.test(value) && !(local && !/[?#@\s]/.test(value)))
+    fault(name, 'must be an https:// URL without query, user or password')
+  return value
+}

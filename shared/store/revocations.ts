@@ -1,0 +1,54 @@
+import { sql } from 'kysely'
+import { Fault } from '../base/errors'
+import type { Store } from './open'
+import { deletion, statement } from './statements'
+import { read, unlessTaken, write, writeOne } from './transaction'
+
+type Revocation = { id: string; at: number; until: number }
+
+const findRows = statement<{ session: string; payer: string }>((db, given) =>
+  db.selectFrom('revocations').select(['id', 'at']).where('id', 'in', [given.session, given.payer]),
+)
+
+/** Whether this session was ended, or every session of its payer that had begun by then. */
+export async function isRevoked(
+  store: Store,
+  { session, payer, began }: { session: string; payer: string; began: number },
+): Promise<boolean> {
+  const rows = await read<{ id: string; at: unknown }>(store, findRows(store, { session, payer }))
+  return rows.some(({ id, at }) => id === session || began <= Number(at))
+}
+
+const moveRow = statement<Revocation>((db, given) =>
+  db
+    .updateTable('revocations')
+    .set({ at: given.at, until_at: given.until })
+    .where('id', '=', given.id)
+    .where('at', '<=', given.at),
+)
+
+const insertRow = statement<Revocation>((db, given) =>
+  db.insertInto('revocations').values({ id: given.id, at: given.at, until_at: given.until }),
+)
+
+const ATTEMPTS = 4
+
+/** Takes effect with the next call of anybody: every call looks. */
+export async function revoke(store: Store, revocation: Revocation): Promise<void> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const outcome = await write(store, async (say) => {
+      if ((await say(moveRow(store, revocation))).affected > 0) return
+      await unlessTaken(store, say(insertRow(store, revocation)), () => undefined)
+    })
+    if (outcome === 'done') return
+  }
+  throw new Fault('database_unavailable', { cause: new Error('lost every race for a revocation') })
+}
+
+const forgetRows = statement<{ now: number }>((db, given) =>
+  deletion(db, sql`delete from revocations where until_at < ${given.now}`),
+)
+
+/** The sessions they were about have expired. */
+export const forgetRevocations = (store: Store, now: number): Promise<unknown> =>
+  writeOne(store, forgetRows(store, { now }))
