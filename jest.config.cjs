@@ -4,6 +4,9 @@ module.exports = {
   testMatch: ['<rootDir>/test/**/*.test.ts'],
   transform: {
     '\\.ts$': ['@swc/jest', { jsc: { target: 'es2022', parser: { syntax: 'typescript' } } }],
+    'node_modules/jose/.*\\.js$': ['@swc/jest', { jsc: { target: 'es2022' } }],
   },
+  // jose comes as ES modules alone.
+  transformIgnorePatterns: ['/node_modules/(?!jose/)'],
   modulePathIgnorePatterns: ['<rootDir>/.build/'],
 }

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http'
+import type { Logins } from './logins'
 import type { Notifier } from './notifier'
 import { Refusal, type RefundOutcome, type Sandbox } from './sandbox'
 import { REFUND_OUTCOMES, SWITCHES, type Switches } from './switches'
@@ -8,8 +9,7 @@ import { REFUND_OUTCOMES, SWITCHES, type Switches } from './switches'
  * send a notification again, read the ledger and what arrived.
  */
 export async function control(
-  sandbox: Sandbox,
-  notifier: Notifier,
+  { sandbox, notifier, logins }: { sandbox: Sandbox; notifier: Notifier; logins: Logins },
   method: string,
   path: string,
   body: Buffer,
@@ -25,6 +25,10 @@ export async function control(
         const order = sandbox.pay(text('out_trade_no'), { late: given['late'] === true })
         const { out_trade_no, state, transaction_id } = order
         return say(200, { out_trade_no, state, transaction_id })
+      }
+      case 'POST /_sandbox/login': {
+        const payer = given['payer_id'] === undefined ? undefined : text('payer_id')
+        return say(200, { code: logins.codeFor(text('app_id'), payer) })
       }
       case 'POST /_sandbox/refund': {
         const refund = sandbox.finishRefund(text('out_refund_no'), readOutcome(given['outcome']))

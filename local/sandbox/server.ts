@@ -9,6 +9,7 @@ import type { AddressInfo } from 'node:net'
 import { systemRandom } from '../../shared/base/random'
 import { systemClock } from '../../shared/base/time'
 import { control } from './controls'
+import { createLogins, type Logins } from './logins'
 import { createNotifier, type Notified } from './notifier'
 import { createSandbox, type Reply, type Sandbox, type SandboxOptions } from './sandbox'
 
@@ -17,6 +18,8 @@ export type SandboxServer = {
   baseUrl: string
   origin: string
   sandbox: Sandbox
+  /** WeChat's and Alipay's logins, beside Cloud Pay. */
+  logins: Logins
   /** The last 1000 attempts to notify. */
   notified: readonly Notified[]
   /** For who learns the address of its receiver only after this server has started. */
@@ -52,6 +55,10 @@ export async function startSandbox(options: ServerOptions = {}): Promise<Sandbox
     ...(options.notifyRetryMs ? { retryMs: options.notifyRetryMs } : {}),
     ...(options.notifyTimeoutMs ? { timeoutMs: options.notifyTimeoutMs } : {}),
   })
+  const logins = createLogins({
+    clock: options.clock ?? systemClock,
+    random: options.random ?? systemRandom,
+  })
   const listener: RequestListener = (request, response) => {
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
@@ -59,8 +66,11 @@ export async function startSandbox(options: ServerOptions = {}): Promise<Sandbox
       const path = (request.url ?? '/').split('?')[0]!
       const body = Buffer.concat(chunks)
       if (path.startsWith('/_sandbox/')) {
-        return void control(sandbox, notifier, request.method ?? '', path, body, response)
+        return void control({ sandbox, notifier, logins }, request.method ?? '', path, body, response)
       }
+      const url = new URL(`http://sandbox${request.url ?? '/'}`)
+      const login = logins.handle({ method: request.method ?? '', url, body })
+      if (login) return void response.writeHead(login.status, login.headers).end(login.body)
       const suffix = /^\/cpay\/(\w+)$/.exec(path)?.[1]
       if (request.method !== 'POST' || !suffix) return void response.writeHead(404).end()
       deliver(sandbox.answer(suffix, body), response)
@@ -80,6 +90,7 @@ export async function startSandbox(options: ServerOptions = {}): Promise<Sandbox
     origin,
     baseUrl: `${origin}/cpay/`,
     sandbox,
+    logins,
     notified: notifier.notified,
     setNotifyUrl: notifier.setConsoleUrl,
     close: () =>

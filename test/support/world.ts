@@ -5,6 +5,7 @@ import { routes as closeRoutes } from '../../functions/closeOrder'
 import { routes as createRoutes } from '../../functions/createOrder'
 import { routes as notifyRoutes } from '../../functions/notify'
 import { routes as refundRoutes } from '../../functions/refund'
+import { routes as sessionRoutes } from '../../functions/session'
 import { routes as statusRoutes } from '../../functions/status'
 import { run } from '../../functions/timer'
 import { sandboxEnv } from '../../local/sandbox/env'
@@ -144,6 +145,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     ...notifyRoutes,
     ...closeRoutes,
     ...refundRoutes,
+    ...sessionRoutes,
   ])
   let requests = 0
 
