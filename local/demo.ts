@@ -1,11 +1,16 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { readDatabase } from '../shared/base/config'
+import { issueQuote } from '../examples/merchant-server/quote.mjs'
+import { signRequest } from '../examples/merchant-server/sign.mjs'
+import { readDatabase, SANDBOX_MERCHANT } from '../shared/base/config'
 import { systemClock } from '../shared/base/time'
 import { openStore, type Store } from '../shared/store/open'
 import { startMachine, type Machine } from './machine'
+import { SANDBOX_APPS, SANDBOX_PAYER } from './sandbox/logins'
+import { SANDBOX_KEYS } from './sandbox/people'
 
 /**
  * `npm run demo`: orders on the real functions, over real HTTP, step by step. Every claim it prints is
@@ -35,32 +40,91 @@ async function makeDue({ db }: Store): Promise<void> {
   await db.updateTable('refunds').set({ next_due_at_ms: 0 }).where('next_due_at_ms', 'is not', null).execute()
 }
 
-async function story({ gateway, sandbox, tick }: Machine, later: () => Promise<void>): Promise<void> {
+async function story(machine: Machine, later: () => Promise<void>): Promise<void> {
+  const { gateway, sandbox, tick } = machine
   const { received } = sandbox.sandbox
   const order = (out_trade_no: string, remark?: string) => ({
     pay_content: { out_trade_no, total_fee: 1880, body: '湖心奶茶-大杯', ...(remark ? { remark } : {}) },
     pay_mch_key: { pay_platform: 1, wxpay_pay_mch_key_ext: { sub_open_id: 'oDemoPayer0001' } },
   })
-  const post = (body: unknown) => call('POST', `${gateway.origin}/orders`, body)
-  const read = (number: string, refresh = '') => call('GET', `${gateway.origin}/orders/${number}${refresh}`)
+  const post = (body: unknown, by: By = SANDBOX_KEYS.server) =>
+    call('POST', `${gateway.origin}/orders`, body, by)
+  const read = (number: string, refresh = '', by: By = SANDBOX_KEYS.server) =>
+    call('GET', `${gateway.origin}/orders/${number}${refresh}`, undefined, by)
   const control = (name: string, body: unknown) => call('POST', `${sandbox.origin}/_sandbox/${name}`, body)
   const movesTo = (events: unknown, state: string) =>
     (events as { to: string; kind: string }[]).filter(({ to, kind }) => to === state && kind === 'moved')
       .length
 
-  step('A page asks for an order')
+  step('A payer logs in: a code as wx.login gives it, and a secret that stays on the phone')
+  const payer = await logIn(machine, SANDBOX_PAYER.mini_program)
+  const stranger = await quiet(() => logIn(machine, 'oDemoStranger01'))
+
+  step("The shop's server sets a price for this payer; the payer orders with it, and for nobody else")
+  const quote = await issueQuote(
+    { ...SANDBOX_KEYS.quote, deployment: SANDBOX_KEYS.deployment, ...SANDBOX_MERCHANT },
+    {
+      payer_id: SANDBOX_PAYER.mini_program,
+      merchant_order_id: 'demo-cart-1',
+      total_fee: 1880,
+      body: '湖心奶茶-大杯',
+    },
+  )
+  const own = await post({ quote }, payer)
+  assert.equal(own.status, 201)
+  assert.equal(own.body['total_fee'], 1880)
+  const ownNumber = String(own.body['out_trade_no'])
+  assert.equal((await quiet(() => post({ quote }, payer))).body['out_trade_no'], ownNumber)
+  assert.equal((await post({ quote }, stranger)).body['code'], 'quote_not_yours')
+
+  step('A tampered price: in the order, and in the quote')
+  const cheaper = await post({ quote, pay_content: { total_fee: 1 } }, payer)
+  assert.equal(cheaper.status, 403)
+  assert.equal(cheaper.body['code'], 'price_differs')
+  const [head, claims = '', signature] = quote.split('.')
+  const changed = Buffer.from(claims, 'base64url').toString().replace('1880', '1')
+  const forged = `${head}.${Buffer.from(changed).toString('base64url')}.${signature}`
+  assert.equal((await post({ quote: forged }, payer)).body['code'], 'quote_invalid')
+
+  step('An article of the catalogue has its price there')
+  const tea = await call('POST', `${gateway.origin}/orders`, { sku: 'tea', quantity: 2 }, payer, 'demo-key-1')
+  assert.equal(tea.status, 201)
+  assert.equal(tea.body['total_fee'], 3760)
+
+  step("Another payer's order is not there: the very answer of one that does not exist")
+  const foreign = await read(ownNumber, '', stranger)
+  const missing = await quiet(() => read('sb01demonothing', '', stranger))
+  assert.equal(foreign.status, 404)
+  assert.deepEqual({ ...foreign.body, request_id: '' }, { ...missing.body, request_id: '' })
+  assert.equal((await quiet(() => read(ownNumber, '', payer))).status, 200)
+
+  step('Who may not refund: a payer, a key that only reads, a copied request, nobody')
+  const refundUrl = `${gateway.origin}/orders/${ownNumber}/refunds`
+  const money = { refund_fee: 1, out_refund_no: 'sb01demorefund0' }
+  assert.equal((await call('POST', refundUrl, money, payer)).body['code'], 'caller_not_allowed')
+  assert.equal((await call('POST', refundUrl, money, SANDBOX_KEYS.reader)).body['code'], 'caller_not_allowed')
+  const copied = signRequest(SANDBOX_KEYS.server, {
+    method: 'GET',
+    url: `${gateway.origin}/orders/${ownNumber}`,
+  })
+  assert.equal((await quiet(() => read(ownNumber, '', copied))).status, 200)
+  assert.equal((await read(ownNumber, '', copied)).body['code'], 'request_replayed')
+  assert.equal((await call('POST', refundUrl, money, 'nobody')).body['code'], 'caller_unknown')
+
+  step("The shop's server orders for a payer, at its own price and under its own number")
+  const beforeCreate = received.length
   const created = await post(order('sb01demo0001'))
   assert.equal(created.status, 201)
   assert.equal(created.body['state'], 'pending')
 
   step('What Cloud Pay received: the text inside request_content is what is signed')
-  show('envelope', JSON.parse(received[0]!.body))
+  show('envelope', JSON.parse(received[beforeCreate]!.body))
 
   step('The page retries: the same order, the same payment, and Cloud Pay is not asked again')
   const again = await post(order('sb01demo0001'))
   assert.equal(again.status, 200)
   assert.deepEqual(again.body['payment'], created.body['payment'])
-  assert.equal(received.length, 1)
+  assert.equal(received.length, beforeCreate + 1)
 
   step('The same number with another amount is refused')
   const other = order('sb01demo0001')
@@ -107,20 +171,14 @@ async function story({ gateway, sandbox, tick }: Machine, later: () => Promise<v
   await quiet(() => control('switches', { notifications: 'on' }))
 
   step('A partial refund: accepted is not done')
-  const refund = await call('POST', `${gateway.origin}/orders/sb01demo0001/refunds`, {
-    refund_fee: 500,
-    out_refund_no: 'sb01demorefund1',
-  })
+  const refunds = `${gateway.origin}/orders/sb01demo0001/refunds`
+  const part = { refund_fee: 500, out_refund_no: 'sb01demorefund1' }
+  const refund = await call('POST', refunds, part, SANDBOX_KEYS.server)
   assert.equal(refund.status, 202)
   assert.equal(refund.body['state'], 'accepted')
 
   step('The same refund again is the same refund; the timer asks until it is done')
-  const repeated = await quiet(() =>
-    call('POST', `${gateway.origin}/orders/sb01demo0001/refunds`, {
-      refund_fee: 500,
-      out_refund_no: 'sb01demorefund1',
-    }),
-  )
+  const repeated = await quiet(() => call('POST', refunds, part, SANDBOX_KEYS.server))
   assert.ok(repeated.status < 300)
   await later()
   await tick()
@@ -131,7 +189,8 @@ async function story({ gateway, sandbox, tick }: Machine, later: () => Promise<v
 
   step('Closed, and then paid after all: the money goes back by itself, once')
   await quiet(() => post(order('sb01demo0004')))
-  const closed = await call('POST', `${gateway.origin}/orders/sb01demo0004/close`)
+  const closing = `${gateway.origin}/orders/sb01demo0004/close`
+  const closed = await call('POST', closing, undefined, SANDBOX_KEYS.server)
   assert.equal(closed.body['state'], 'closed')
   await control('pay', { out_trade_no: 'sb01demo0004', late: true })
   await until(async () => (await quiet(() => read('sb01demo0004'))).body['state'] === 'paid_after_close')
@@ -170,19 +229,47 @@ async function until(holds: () => Promise<boolean>): Promise<void> {
   throw new Error('waited five seconds for nothing')
 }
 
-async function call(method: string, url: string, body?: unknown) {
-  say(`→ ${method} ${new URL(url).pathname}${new URL(url).search}`)
+/** Who calls: one of the shop's keys, a payer's headers (or any others), or nobody. */
+type By = { name: string; secret: string } | Record<string, string> | 'nobody'
+
+async function call(method: string, url: string, body?: unknown, by: By = 'nobody', idempotencyKey = '') {
+  say(
+    `→ ${method} ${new URL(url).pathname}${new URL(url).search}${by === 'nobody' ? '' : `   (${nameOf(by)})`}`,
+  )
   if (body !== undefined) show('  ', body)
+  const text = body === undefined ? '' : JSON.stringify(body)
+  const isKey = typeof by === 'object' && 'secret' in by && 'name' in by
+  const credentials = isKey
+    ? signRequest(by as { name: string; secret: string }, { method, url, body: text, idempotencyKey })
+    : by === 'nobody'
+      ? {}
+      : (by as Record<string, string>)
   const response = await fetch(url, {
     method,
-    ...(body === undefined
-      ? {}
-      : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+    headers: {
+      ...credentials,
+      ...(idempotencyKey === '' ? {} : { 'idempotency-key': idempotencyKey }),
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    },
+    ...(body === undefined ? {} : { body: text }),
   })
   const answer = (await response.json()) as Record<string, unknown>
   say(`← ${response.status}`)
   show('  ', answer)
   return { status: response.status, body: answer }
+}
+
+const nameOf = (by: Exclude<By, 'nobody'>): string =>
+  'name' in by ? `signed, key ${by['name']}` : 'authorization' in by ? 'a payer' : 'signed before'
+
+/** As a mini-program does: its own secret, a code, and from then on both halves with every call. */
+async function logIn({ gateway, sandbox }: Machine, payer_id: string): Promise<Record<string, string>> {
+  const app_id = SANDBOX_APPS.mini_program
+  const secret = randomBytes(32).toString('base64url')
+  const code = sandbox.logins.codeFor(app_id, payer_id)
+  const { status, body } = await call('POST', `${gateway.origin}/session`, { app_id, code, secret })
+  assert.equal(status, 201)
+  return { authorization: `Bearer ${String(body['token'])}`, 'x-session-secret': secret }
 }
 
 /** Codes and signatures are shown by their first characters: enough to compare, too few to use. */

@@ -1,12 +1,14 @@
 import { join } from 'node:path'
 import { ROOT, bundle } from '../deploy/bundle'
-import { readDatabase } from '../shared/base/config'
+import { readDatabase, SANDBOX_MERCHANT } from '../shared/base/config'
 import { systemClock } from '../shared/base/time'
+import { findSku } from '../shared/store/catalogue'
 import { migrate } from '../shared/store/migrate'
-import { openStore } from '../shared/store/open'
+import { openStore, type Store } from '../shared/store/open'
 import { startGateway, type Gateway } from './gateway'
 import { periodMs, readTimers } from './routes'
 import { sandboxEnv } from './sandbox/env'
+import { peopleEnv } from './sandbox/people'
 import { startSandbox, type SandboxServer, type ServerOptions } from './sandbox/server'
 
 /** The time limit of serverless.yml's functions. */
@@ -36,8 +38,11 @@ export async function startMachine(options: {
   const sandbox = await startSandbox(options.sandbox)
   const store = openStore(database, systemClock)
   await migrate(store)
+  await sell(store)
   await store.close()
-  Object.assign(process.env, sandboxEnv(sandbox.baseUrl, options.databaseUrl, host))
+  // As deployed: payers log in and the merchant's server signs. The open door is for tests.
+  const people = { ...peopleEnv(sandbox.origin, sandbox.logins), CALLERS: '' }
+  Object.assign(process.env, sandboxEnv(sandbox.baseUrl, options.databaseUrl, host), people)
   const gateway = await startGateway({
     root: ROOT,
     bundles,
@@ -63,4 +68,15 @@ export async function startMachine(options: {
       await sandbox.close()
     },
   }
+}
+
+/** One article in the catalogue, so that there is something to try it with. */
+async function sell(store: Store): Promise<void> {
+  const { out_sub_mch_id } = SANDBOX_MERCHANT
+  if (await findSku(store, out_sub_mch_id, 'tea')) return
+  const article = { sku: 'tea', body: '湖心奶茶-大杯', total_fee: 1880, quantity_max: 10, active: 1 }
+  await store.db
+    .insertInto('catalogue')
+    .values({ out_sub_mch_id, ...article })
+    .execute()
 }

@@ -36,7 +36,8 @@ const MAY_KNOW: Record<string, readonly string[]> = {
   ],
   cli: ['shared'],
   deploy: ['shared/base'],
-  local: ['shared', 'deploy'],
+  // What a merchant copies is what the demo uses.
+  local: ['shared', 'deploy', 'examples'],
 }
 
 const root = resolve(__dirname, '../..')
