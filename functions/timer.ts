@@ -1,4 +1,5 @@
 import { createApp, writeLine, type App } from '../shared/app'
+import { tidyPeople } from '../shared/access/tidy'
 import { readConfig } from '../shared/base/config'
 import { createLog, describeError } from '../shared/base/log'
 import type { Deadline } from '../shared/base/time'
@@ -41,6 +42,8 @@ export async function run(app: App, { deadline }: TimerVisit): Promise<Record<st
   ])
   const bill =
     left.remainingMs() >= BILL_MIN_MS ? await part('bill', () => reconcileDaily(app, left)) : undefined
+  // The open door of one machine leaves nothing of the kind behind.
+  if (!app.settings.prices.free) await part('tidy', () => tidyPeople(app))
   const summary = { ...due, messages, ...(bill ? { bill } : {}) }
   if (failed.length > 0) throw new Error(`these parts failed: ${failed.join(', ')}`)
   await markTimerRun(app, JSON.stringify(summary))

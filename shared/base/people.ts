@@ -169,6 +169,10 @@ export function readPeople(
     quoteKeys.map(({ name }) => name),
     fault,
   )
+  // (iss, jti) is unique in one table for all.
+  for (const { iss, out_sub_mch_id } of quoteKeys)
+    if (quoteKeys.some((other) => other.iss === iss && other.out_sub_mch_id !== out_sub_mch_id))
+      fault('QUOTE_KEYS', 'has one iss for two sub-merchants')
   const deployment = env['DEPLOYMENT_NAME'] || ''
   if (priceWays.includes('quote')) {
     if (quoteKeys.length === 0) fault('QUOTE_KEYS', 'is missing: PAYER_PRICES says that quotes are taken')
@@ -287,7 +291,7 @@ function readEntries(
 
 function unique(name: string, member: string, values: readonly string[], fault: FaultSink): void {
   const filled = values.filter((value) => value !== '')
-  if (new Set(filled).size < filled.length) fault(name, `repeats a ${member}`)
+  if (new Set(filled).size < filled.length) fault(name, `has one ${member} twice`)
 }
 
 function readEndpoint(env: Env, name: string, fallback: string, loopback: boolean, fault: FaultSink): string {
