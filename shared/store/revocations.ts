@@ -19,19 +19,22 @@ export async function isRevoked(
   return rows.some(({ id, at }) => id === session || began <= Number(at))
 }
 
+/** Forward only: of two, the later one holds. */
 const moveRow = statement<Revocation>((db, given) =>
   db
     .updateTable('revocations')
-    .set({ at: given.at, until_at: given.until })
-    .where('id', '=', given.id)
-    .where('at', '<=', given.at),
+    .set({
+      at: sql<number>`case when at < ${given.at} then ${given.at} else at end`,
+      until_at: sql<number>`case when until_at < ${given.until} then ${given.until} else until_at end`,
+    })
+    .where('id', '=', given.id),
 )
 
 const insertRow = statement<Revocation>((db, given) =>
   db.insertInto('revocations').values({ id: given.id, at: given.at, until_at: given.until }),
 )
 
-const ATTEMPTS = 4
+const ATTEMPTS = 6
 
 /** Takes effect with the next call of anybody: every call looks. */
 export async function revoke(store: Store, revocation: Revocation): Promise<void> {

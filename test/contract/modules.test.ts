@@ -4,6 +4,7 @@ import { describeKinds } from './kinds'
 import { migrationsContract } from './migrations.contract'
 import { notificationsContract } from './notifications.contract'
 import { outboxContract } from './outbox.contract'
+import { peopleContract } from './people.contract'
 import { refundsContract } from './refunds.contract'
 
 jest.setTimeout(30_000)
@@ -15,5 +16,6 @@ describeKinds((kind) => {
   describe('looking after orders', () => dueContract(kind))
   describe('notifications', () => notificationsContract(kind))
   describe('messages and anomalies', () => outboxContract(kind))
+  describe('callers, quotes and limits', () => peopleContract(kind))
   describe('counters and marks', () => countersContract(kind))
 })
