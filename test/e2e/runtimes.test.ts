@@ -1,7 +1,13 @@
+import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { mkdtempSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { ROOT } from '../../deploy/bundle'
+import { SANDBOX_APPS } from '../../local/sandbox/logins'
+import { peopleEnv, SANDBOX_KEYS } from '../../local/sandbox/people'
 import { startSandbox, type SandboxServer } from '../../local/sandbox/server'
+import { SANDBOX_SECRET } from '../../shared/base/people'
 import { Secret } from '../../shared/base/secrets'
 import { systemClock } from '../../shared/base/time'
 import { migrate } from '../../shared/store/migrate'
@@ -10,6 +16,7 @@ import { buildBundles, get, post, runBundle, RUNTIMES, timerEvent } from '../sup
 import { makeCertificates, type Certificates } from '../support/certificates'
 import { startScriptedMysql } from '../support/scriptedMysql'
 import { findMariadb, findPostgres, startMariadb, startPostgres, type Server } from '../support/servers'
+import { freshSecret, signHeaders } from '../support/town'
 import { freshNumber, orderBody, testEnv } from '../support/world'
 
 /**
@@ -22,6 +29,8 @@ const databases = [
 ]
 
 let far: SandboxServer
+/** WeChat's stand-in: over plain HTTP, because the functions trust no certificate of ours for it. */
+let plain: SandboxServer
 let certificates: Certificates
 beforeAll(async () => {
   certificates = makeCertificates(mkdtempSync(join(tmpdir(), 'certificates-')))
@@ -29,8 +38,12 @@ beforeAll(async () => {
   far = await startSandbox({
     tls: { cert: readFileSync(certFile, 'utf8'), key: readFileSync(keyFile, 'utf8') },
   })
+  plain = await startSandbox()
 })
-afterAll(() => far.close())
+afterAll(async () => {
+  await far.close()
+  await plain.close()
+})
 
 describe.each(databases)('$dialect', ({ dialect, found, start }) => {
   if (!found) {
@@ -102,6 +115,53 @@ describe.each(databases)('$dialect', ({ dialect, found, start }) => {
       expect(loaded).not.toMatch(/undici/)
       expect(created.log + read.log).not.toMatch(/oTestPayer0001|sandbox0authen0key|tester:/)
     }, 60_000)
+
+    test('a payer logs in, orders with a quote and reads it back; the shop signs and refunds', async () => {
+      const env = {
+        ...environment(),
+        ...peopleEnv(plain.origin, plain.logins),
+        CALLERS: '',
+      }
+      const visit = async (name: string, ...events: unknown[]) =>
+        runBundle({ node: path, file: join(bundles, `${name}.js`), env, events })
+      const app_id = SANDBOX_APPS.mini_program
+      const payer_id = `oRuntimes${randomBytes(8).toString('hex')}`
+      const secret = freshSecret()
+      const login = post({ app_id, code: plain.logins.codeFor(app_id, payer_id), secret }, {}, '/session')
+      const session = await visit('session', login)
+      expect(session.visits[0]!.statusCode).toBe(201)
+      const { token } = session.visits[0]!.body as { token: string }
+      const own = { authorization: `Bearer ${token}`, 'x-session-secret': secret }
+
+      const example = ['examples/merchant-server/sandbox.mjs', 'quote', payer_id, '1880', '湖心奶茶🧋大杯']
+      const quote = execFileSync(process.execPath, example, { cwd: ROOT }).toString().trim()
+      const created = await visit('createOrder', post({ quote }, own), post({ quote }, own), post({ quote }))
+      expect(created.visits.map((each) => each.statusCode)).toEqual([201, 200, 401])
+      const { out_trade_no: number, trade_type, total_fee } = created.visits[0]!.body
+      expect([trade_type, total_fee]).toEqual([9, 1880])
+
+      far.sandbox.pay(number as string)
+      const read = await visit('status', { ...get(`/orders/${number}`, { refresh: '1' }), headers: own })
+      expect(read.visits[0]!.body.state).toBe('paid')
+
+      const url = `/orders/${number}/refunds`
+      const body = { refund_fee: 500, out_refund_no: freshNumber() }
+      const at = { timestamp: String(Math.floor(Date.now() / 1000)), nonce: randomBytes(16).toString('hex') }
+      const request = { method: 'POST', path: url, body: JSON.stringify(body) }
+      const signed = post(body, signHeaders(SANDBOX_KEYS.server, request, at), url)
+      const refund = await visit('refund', signed, signed, post(body, own, url))
+      expect(refund.visits.map((each) => [each.statusCode, each.body.code])).toEqual([
+        [202, undefined],
+        [401, 'request_replayed'],
+        [403, 'caller_not_allowed'],
+      ])
+      const all = [session, created, read, refund]
+      expect(all.flatMap(({ modules }) => modules).join(' ')).not.toMatch(/undici/)
+      // Neither in the log nor in what is returned: the platform writes both down.
+      const seen = all.map(({ log, visits }) => log + JSON.stringify(visits)).join('')
+      for (const hidden of [payer_id, secret, SANDBOX_SECRET, ...plain.logins.handedOver])
+        expect(seen).not.toContain(hidden)
+    }, 120_000)
 
     test('orders are notified, looked after by the timer, refunded and closed', async () => {
       const env = environment()

@@ -27,7 +27,7 @@ export type Visitor = {
   headers: Record<string, string>
   call(method: string, path: string, options?: CallOptions): Promise<Answer>
 }
-export type QuoteChange = { header?: Record<string, unknown>; secret?: string }
+export type QuoteChange = { header?: Record<string, unknown>; secret?: string; hash?: 'sha256' | 'sha512' }
 
 export const freshSecret = (): string => randomBytes(32).toString('base64url')
 
@@ -119,7 +119,7 @@ export async function openTown(options: ShopOptions = {}): Promise<Town> {
       const headers = signHeaders(SANDBOX_KEYS[key], request, at)
       return shop.call(method, path, { ...more, body, headers: { ...headers, ...more.headers } })
     },
-    quote(claims = {}, { header = {}, secret = SANDBOX_KEYS.quote.secret } = {}) {
+    quote(claims = {}, { header = {}, secret = SANDBOX_KEYS.quote.secret, hash = 'sha256' } = {}) {
       const head = part({ alg: 'HS256', kid: SANDBOX_KEYS.quote.name, typ: 'quote+jwt', ...header })
       const payload = part({
         iss: SANDBOX_KEYS.quote.iss,
@@ -133,7 +133,7 @@ export async function openTown(options: ShopOptions = {}): Promise<Town> {
         merchant_order_id: `cart-${process.pid}-${quotes}`,
         ...claims,
       })
-      const mac = createHmac('sha256', secret).update(`${head}.${payload}`).digest('base64url')
+      const mac = createHmac(hash, secret).update(`${head}.${payload}`).digest('base64url')
       return `${head}.${payload}.${mac}`
     },
     async sell(sku, total_fee, { quantity_max = 1, active = 1 } = {}) {

@@ -118,6 +118,10 @@ describe('a quote', () => {
       (town) => `${head({ alg: 'none', kid: 'q1', typ: 'quote+jwt' })}.${town.quote().split('.')[1]}.`,
     ],
     ['alg HS512', (town) => town.quote({}, { header: { alg: 'HS512' } })],
+    [
+      'alg HS512 and a signature that fits',
+      (town) => town.quote({}, { header: { alg: 'HS512' }, hash: 'sha512' }),
+    ],
     ['alg ES256', (town) => town.quote({}, { header: { alg: 'ES256' } })],
     ['an unknown kid', (town) => town.quote({}, { header: { kid: 'q2' } })],
     ['no kid', (town) => town.quote({}, { header: { kid: undefined } })],
