@@ -243,7 +243,7 @@ async function call(method: string, url: string, body?: unknown, by: By = 'nobod
     ? signRequest(by as { name: string; secret: string }, { method, url, body: text, idempotencyKey })
     : by === 'nobody'
       ? {}
-      : (by as Record<string, string>)
+      : by
   const response = await fetch(url, {
     method,
     headers: {

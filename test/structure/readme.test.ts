@@ -11,9 +11,8 @@ const root = resolve(__dirname, '../..')
 const read = (file: string) => readFileSync(join(root, file), 'utf8')
 
 /** Whatever the configuration reads, by its shape: a new variable cannot be forgotten here. */
-const variables = [...read('shared/base/config.ts').matchAll(/'((?:[A-Z]+_)+[A-Z]+|CALLERS)'/g)].map(
-  ([, name]) => name!,
-)
+const settings = read('shared/base/config.ts') + read('shared/base/people.ts')
+const variables = [...settings.matchAll(/'((?:[A-Z]+_)+[A-Z]+|CALLERS)'/g)].map(([, name]) => name!)
 const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
 
 test('the variables are found', () => {
@@ -27,6 +26,7 @@ test('the variables are found', () => {
         'REFUND_DAY_MAX_FEN',
         'CALLER_NOTIFY_URL',
       ],
+      ...['MERCHANT_KEYS', 'SESSION_KEYS', 'QUOTE_KEYS', 'PAYER_PRICES', 'ORDER_MAX_FEN'],
       ...['MERCHANT_WEBHOOK_URL', 'MERCHANT_WEBHOOK_SECRET', 'MERCHANT_WEBHOOK_ALLOW_PRIVATE'],
     ]),
   )

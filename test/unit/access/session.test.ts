@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto'
+import { createHash, createHmac } from 'node:crypto'
 import { compactVerify } from 'jose'
 import { SANDBOX_KEYS } from '../../../local/sandbox/people'
 import { deriveKey, openSessions } from '../../../shared/access/session'
@@ -24,10 +24,7 @@ describe('a token', () => {
   const sessions = openSessions([key('one')], [app])
   const secret = freshSecret()
   const hash = (text: string) =>
-    require('node:crypto')
-      .createHash('sha256')
-      .update(Buffer.from(text, 'base64url'))
-      .digest('base64url') as string
+    createHash('sha256').update(Buffer.from(text, 'base64url')).digest('base64url')
   const { token, session } = sessions.issue(app, 'oPayer0001', hash(secret), around)
 
   test('opens for who has its secret, as what it was issued', () => {
