@@ -7,7 +7,9 @@ import { readJsonBody } from '../shared/http/body'
 import { door, type Route } from '../shared/http/door'
 import { createAsk } from '../shared/net/ask'
 
-const logins = (app: App) => openLogins({ ...app, ask: app.ask ?? createAsk() })
+/** Kept, because it keeps what it takes to speak TLS. */
+const ask = createAsk()
+const logins = (app: App) => openLogins({ ...app, ask: app.ask ?? ask })
 
 /**
  * `POST /session` → 201 a token for who brings a code of WeChat's or Alipay's; half of a credential, the other half is

@@ -17,7 +17,7 @@ import type { Random } from '../base/random'
  * what we answer to its log, so the other half, a secret of 32 random bytes, is made by the client and never comes back
  * from us: the token holds its hash, and every call presents both.
  *
- * Written on node:crypto: a library costs every payer's cold start 9 ms, and of JWS this needs one algorithm. There is
+ * Written on node:crypto: a library costs a cold start 5 to 10 ms, and of JWS this needs one algorithm. There is
  * no algorithm to be talked into: a header is one of those we write, byte for byte, or the token is not ours.
  */
 export type Session = {

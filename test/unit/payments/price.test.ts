@@ -1,11 +1,13 @@
 import { generateKeyPairSync, sign as cryptoSign } from 'node:crypto'
 import { createLogins } from '../../../local/sandbox/logins'
-import { SANDBOX_KEYS } from '../../../local/sandbox/people'
+import { peopleEnv, SANDBOX_KEYS } from '../../../local/sandbox/people'
+import { createSandbox } from '../../../local/sandbox/sandbox'
 import { SANDBOX_MERCHANT } from '../../../shared/base/config'
 import { systemRandom } from '../../../shared/base/random'
 import { systemClock } from '../../../shared/base/time'
 import { openTown, type Town, type Visitor } from '../../support/town'
 import type { ShopOptions } from '../../support/shop'
+import { fileStore, openWorld } from '../../support/world'
 
 let town: Town
 const open = async (options: ShopOptions = {}) => (town = await openTown(options))
@@ -56,6 +58,36 @@ describe('a quote', () => {
     const again = await order(payer, { quote })
     expect([again.status, again.body.out_trade_no]).toEqual([200, (await rows())[0]!.out_trade_no])
   })
+
+  test('used by five instances at once, ten times each, makes one order and asks once', async () => {
+    await open()
+    const quote = town.quote({ exp: Math.floor(systemClock.nowMs() / 1000) + 600 })
+    const { store, open: again } = await fileStore()
+    const sandbox = createSandbox({ clock: systemClock, random: systemRandom })
+    const payer = {
+      field: 'sub_open_id',
+      id: ME,
+      app_id: 'wxsandboxmini0001',
+      app_kind: 'mini_program',
+      session: 's',
+    } as const
+    const { out_sub_mch_id } = SANDBOX_MERCHANT
+    const authorize = async () => ({ id: 'p:me', kind: 'payer', out_sub_mch_id, payer }) as const
+    const env = { ...peopleEnv('http://127.0.0.1:1', town.logins), CALLERS: '' }
+    const instances = await Promise.all(
+      [store, again(), again(), again(), again()].map((own) =>
+        openWorld({ store: own, sandbox, env, overrides: { authorize } }),
+      ),
+    )
+    const uses = instances.flatMap((world) => Array.from({ length: 10 }, () => world.create({ quote })))
+    const answers = await Promise.all(uses)
+    const statuses = new Set(answers.map(({ statusCode, body }) => body.code ?? statusCode))
+    expect([...statuses].every((one) => [200, 201, 'order_in_progress'].includes(one as never))).toBe(true)
+    expect(answers.filter(({ statusCode }) => statusCode === 201)).toHaveLength(1)
+    expect(await store.db.selectFrom('orders').select('quote_jti').execute()).toHaveLength(1)
+    expect(sandbox.received).toHaveLength(1)
+    await Promise.all(instances.map((world) => world.close()))
+  }, 30_000)
 
   test('used again is the same order, also when it is over; one that was never used is not', async () => {
     await open()
