@@ -1,6 +1,5 @@
-import { createApp, writeLine, type App } from '../shared/app'
-import { readConfig } from '../shared/base/config'
-import { createLog } from '../shared/base/log'
+import { appOpener, type App } from '../shared/app'
+import { createLog, writeLine } from '../shared/base/log'
 import { json } from '../shared/http/answer'
 import { readJsonBody } from '../shared/http/body'
 import { door, type Route } from '../shared/http/door'
@@ -14,31 +13,27 @@ import { watchTimer } from '../shared/payments/watch'
  * `POST /orders/{out_trade_no}/refunds` → 202 on its way, 200 settled. Accepted is not done: read the order until the
  * refund is `succeeded`.
  */
-export const routes: Route<App>[] = [
-  {
+const handle: Route<App>['handle'] = async (app, { request, requestId, deadline }) => {
+  const caller = await app.authorize(request)
+  const wanted = readRefundRequest(readJsonBody(request), app)
+  const number = request.params['out_trade_no'] ?? ''
+  const { order, refund } = await createRefund(app, caller, number, wanted, idempotencyKey(request), deadline)
+  await watchTimer(app)
+  const body = { ...viewRefund(refund), order: viewOrder(order) }
+  return json(isSettled(refund.state) ? 200 : 202, body, requestId)
+}
+
+/** The second one is for a custom domain, where a match ends in its wildcard and `/orders/*` is another function's. */
+export const routes: Route<App>[] = ['/orders/{out_trade_no}/refunds', '/refunds/{out_trade_no}'].map(
+  (path) => ({
     method: 'POST',
-    path: '/orders/{out_trade_no}/refunds',
-    async handle(app, { request, requestId, deadline }) {
-      const caller = await app.authorize(request)
-      const wanted = readRefundRequest(readJsonBody(request), app)
-      const number = request.params['out_trade_no'] ?? ''
-      const { order, refund } = await createRefund(
-        app,
-        caller,
-        number,
-        wanted,
-        idempotencyKey(request),
-        deadline,
-      )
-      await watchTimer(app)
-      const body = { ...viewRefund(refund), order: viewOrder(order) }
-      return json(isSettled(refund.state) ? 200 : 202, body, requestId)
-    },
-  },
-]
+    path,
+    handle,
+  }),
+)
 
 export const main_handler = door(
-  async () => createApp(readConfig(process.env), { asksAtOnce: true }),
+  appOpener(process.env, { asksAtOnce: true }),
   createLog(writeLine, []),
   routes,
 )

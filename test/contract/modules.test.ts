@@ -3,6 +3,7 @@ import { dueContract } from './due.contract'
 import { describeKinds } from './kinds'
 import { migrationsContract } from './migrations.contract'
 import { notificationsContract } from './notifications.contract'
+import { openMoneyContract } from './openMoney.contract'
 import { outboxContract } from './outbox.contract'
 import { refundsContract } from './refunds.contract'
 
@@ -15,5 +16,6 @@ describeKinds((kind) => {
   describe('looking after orders', () => dueContract(kind))
   describe('notifications', () => notificationsContract(kind))
   describe('messages and anomalies', () => outboxContract(kind))
+  describe('what is open', () => openMoneyContract(kind))
   describe('counters and marks', () => countersContract(kind))
 })
