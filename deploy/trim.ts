@@ -449,8 +449,9 @@ function packageOf(name: string, file: string): Found {
 
 const advice = 'Compare the package with deploy/trim.ts and bring the two together.'
 
-/** Leaves out of the bundle what we do not use of mysql2, pg and kysely. */
-export function trimDrivers(): Plugin {
+/** Leaves out of the bundle what we do not use of mysql2, pg and kysely; of what is in `whole` it leaves out nothing. */
+export function trimDrivers(whole: readonly ('mysql2' | 'pg' | 'kysely')[] = []): Plugin {
+  const trims = Object.entries(TRIMS).filter(([name]) => !(whole as readonly string[]).includes(name))
   return {
     name: 'trim-drivers',
     setup(build) {
@@ -494,7 +495,7 @@ export function trimDrivers(): Plugin {
         }
       }
 
-      for (const [name, trim] of Object.entries(TRIMS)) {
+      for (const [name, trim] of trims) {
         build.onResolve({ filter: new RegExp(`^${name}$`) }, async (args) => {
           if (args.pluginData === trimDrivers) return undefined
           const { kind, importer, resolveDir } = args

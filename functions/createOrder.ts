@@ -1,6 +1,5 @@
-import { createApp, writeLine, type App } from '../shared/app'
-import { readConfig } from '../shared/base/config'
-import { createLog } from '../shared/base/log'
+import { appOpener, type App } from '../shared/app'
+import { createLog, writeLine } from '../shared/base/log'
 import { nowS } from '../shared/base/time'
 import { json } from '../shared/http/answer'
 import { readJsonBody } from '../shared/http/body'
@@ -27,7 +26,7 @@ export const routes: Route<App>[] = [
 ]
 
 export const main_handler = door(
-  async () => createApp(readConfig(process.env), { asksAtOnce: true }),
+  appOpener(process.env, { asksAtOnce: true }),
   createLog(writeLine, []),
   routes,
 )

@@ -1,6 +1,5 @@
-import { createApp, writeLine, type App } from '../shared/app'
-import { readConfig } from '../shared/base/config'
-import { createLog } from '../shared/base/log'
+import { appOpener, type App } from '../shared/app'
+import { createLog, writeLine } from '../shared/base/log'
 import { door, type Route } from '../shared/http/door'
 import { acknowledge, refuseNotification } from '../shared/http/reply'
 import { takeNotification } from '../shared/payments/notify'
@@ -23,7 +22,7 @@ export const routes: Route<App>[] = [
 ]
 
 export const main_handler = door(
-  async () => createApp(readConfig(process.env), { asksAtOnce: true, connectsLate: true }),
+  appOpener(process.env, { asksAtOnce: true, connectsLate: true }),
   createLog(writeLine, []),
   routes,
 )

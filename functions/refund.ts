@@ -1,6 +1,5 @@
-import { createApp, writeLine, type App } from '../shared/app'
-import { readConfig } from '../shared/base/config'
-import { createLog } from '../shared/base/log'
+import { appOpener, type App } from '../shared/app'
+import { createLog, writeLine } from '../shared/base/log'
 import { json } from '../shared/http/answer'
 import { readJsonBody } from '../shared/http/body'
 import { door, type Route } from '../shared/http/door'
@@ -10,35 +9,36 @@ import { viewOrder, viewRefund } from '../shared/order/view'
 import { createRefund, readRefundRequest } from '../shared/payments/refund'
 import { watchTimer } from '../shared/payments/watch'
 
+/** The second one is for a custom domain, where a match ends in its wildcard and `/orders/*` is another function's. */
+const PATHS = ['/orders/{out_trade_no}/refunds', '/refunds/{out_trade_no}'] as const
+
 /**
  * `POST /orders/{out_trade_no}/refunds` → 202 on its way, 200 settled. Accepted is not done: read the order until the
  * refund is `succeeded`.
  */
-export const routes: Route<App>[] = [
-  {
-    method: 'POST',
-    path: '/orders/{out_trade_no}/refunds',
-    async handle(app, { request, requestId, deadline }) {
-      const caller = await app.enter('POST /orders/{out_trade_no}/refunds', request)
-      const wanted = readRefundRequest(readJsonBody(request), app)
-      const number = request.params['out_trade_no'] ?? ''
-      const { order, refund } = await createRefund(
-        app,
-        caller,
-        number,
-        wanted,
-        idempotencyKey(request),
-        deadline,
-      )
-      await watchTimer(app)
-      const body = { ...viewRefund(refund), order: viewOrder(order) }
-      return json(isSettled(refund.state) ? 200 : 202, body, requestId)
-    },
+export const routes: Route<App>[] = PATHS.map((path) => ({
+  method: 'POST',
+  path,
+  async handle(app, { request, requestId, deadline }) {
+    const caller = await app.enter(`POST ${path}`, request)
+    const wanted = readRefundRequest(readJsonBody(request), app)
+    const number = request.params['out_trade_no'] ?? ''
+    const { order, refund } = await createRefund(
+      app,
+      caller,
+      number,
+      wanted,
+      idempotencyKey(request),
+      deadline,
+    )
+    await watchTimer(app)
+    const body = { ...viewRefund(refund), order: viewOrder(order) }
+    return json(isSettled(refund.state) ? 200 : 202, body, requestId)
   },
-]
+}))
 
 export const main_handler = door(
-  async () => createApp(readConfig(process.env), { asksAtOnce: true }),
+  appOpener(process.env, { asksAtOnce: true }),
   createLog(writeLine, []),
   routes,
 )

@@ -1,7 +1,6 @@
-import { createApp, writeLine, type App } from '../shared/app'
+import { appOpener, type App } from '../shared/app'
 import { openLogins } from '../shared/access/login'
-import { readConfig } from '../shared/base/config'
-import { createLog } from '../shared/base/log'
+import { createLog, writeLine } from '../shared/base/log'
 import { json } from '../shared/http/answer'
 import { readJsonBody } from '../shared/http/body'
 import { door, type Route } from '../shared/http/door'
@@ -44,7 +43,7 @@ export const routes: Route<App>[] = [
 ]
 
 export const main_handler = door(
-  async () => createApp(readConfig(process.env), { connectsLate: true }),
+  appOpener(process.env, { connectsLate: true }),
   createLog(writeLine, []),
   routes,
 )

@@ -1,6 +1,5 @@
-import { createApp, writeLine, type App } from '../shared/app'
-import { readConfig } from '../shared/base/config'
-import { createLog } from '../shared/base/log'
+import { appOpener, type App } from '../shared/app'
+import { createLog, writeLine } from '../shared/base/log'
 import { nowS } from '../shared/base/time'
 import { json } from '../shared/http/answer'
 import { door, type Route } from '../shared/http/door'
@@ -32,8 +31,4 @@ export const routes: Route<App>[] = [
   },
 ]
 
-export const main_handler = door(
-  async () => createApp(readConfig(process.env)),
-  createLog(writeLine, []),
-  routes,
-)
+export const main_handler = door(appOpener(process.env), createLog(writeLine, []), routes)

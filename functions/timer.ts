@@ -1,7 +1,6 @@
-import { createApp, writeLine, type App } from '../shared/app'
 import { tidyPeople } from '../shared/access/tidy'
-import { readConfig } from '../shared/base/config'
-import { createLog, describeError } from '../shared/base/log'
+import { appOpener, type App } from '../shared/app'
+import { createLog, describeError, writeLine } from '../shared/base/log'
 import type { Deadline } from '../shared/base/time'
 import { timerDoor, type TimerVisit } from '../shared/http/timer'
 import { createSend } from '../shared/net/send'
@@ -51,7 +50,7 @@ export async function run(app: App, { deadline }: TimerVisit): Promise<Record<st
 }
 
 export const main_handler = timerDoor(
-  async () => createApp(readConfig(process.env), { asksAtOnce: true }),
+  appOpener(process.env, { asksAtOnce: true }),
   createLog(writeLine, []),
   run,
 )

@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage } from 'node:http'
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { makeContext } from '../deploy/context'
 import { readRoutes, readTimers, type ServedRoute } from './routes'
 
 /**
@@ -145,25 +146,5 @@ export function makeEvent(
       }
     case 'superset':
       return { ...minimal, requestContext, queryStringParameters: query, isBase64Encoded: true }
-  }
-}
-
-/** The context SCF passes, deadline included. */
-export function makeContext(functionName: string, timeLimitMs: number) {
-  const startMs = performance.now()
-  return {
-    callbackWaitsForEmptyEventLoop: true,
-    getRemainingTimeInMillis: () => Math.max(0, timeLimitMs - (performance.now() - startMs)),
-    memory_limit_in_mb: 256,
-    time_limit_in_ms: timeLimitMs,
-    request_id: randomUUID(),
-    environment: '{"SCF_NAMESPACE":"default"}',
-    environ: 'SCF_NAMESPACE=default',
-    function_version: '$LATEST',
-    function_name: functionName,
-    namespace: 'default',
-    tencentcloud_region: 'ap-guangzhou',
-    tencentcloud_appid: '1250000000',
-    tencentcloud_uin: '100000000000',
   }
 }

@@ -4,12 +4,10 @@ import { closedAuthorize } from './access/closed'
 import { admit, type Door } from './access/doors'
 import { openAuthorize } from './access/open'
 import type { Caller } from './base/caller'
-import { ConfigurationFault, type Config } from './base/config'
-import { createLog, type Log } from './base/log'
-import { readServerAddress } from './base/databaseUrl'
+import { ConfigurationFault, databaseSecrets, keysOf, readConfig, type Config, type Env } from './base/config'
+import { createLog, writeLine, type Log } from './base/log'
 import { secretsOf, type People } from './base/people'
 import { systemRandom, type Random } from './base/random'
-import { Secret } from './base/secrets'
 import { systemClock, type Clock } from './base/time'
 import { createCloudPay } from './cloudpay/client'
 import type { Ask } from './net/ask'
@@ -18,6 +16,7 @@ import type { Send } from './net/send'
 import type { OnMessage } from './outbox/deliver'
 import { knownMerchants, type Payments } from './payments/context'
 import { openStore, type Store } from './store/open'
+import { referringNames } from './tencent/references'
 
 /** Everything a function works with. Made once per instance and kept. */
 export type App = Payments & {
@@ -51,14 +50,56 @@ export type Overrides = {
   connectsLate?: boolean
 }
 
-export const writeLine = (line: string): void => void process.stdout.write(line)
+/**
+ * What a function calls at every event. The App is made at the first one and kept; it is made anew when a secret it was
+ * made with has changed. Without secrets by reference there is nothing to look up, and nothing is loaded for it.
+ */
+export function appOpener(env: Env, overrides: Overrides = {}): () => Promise<App> {
+  const log = createLog(overrides.write ?? writeLine, [])
+  let secrets: (() => Promise<Env>) | undefined
+  let current: { env: Env; config: Config; app: Promise<App> } | undefined
+
+  const make = (known: Env) => {
+    const config = readConfig(known, overrides.authorize !== undefined)
+    const before = current
+    const sameDatabase = before?.config.database.url.reveal() === config.database.url.reveal()
+    const app =
+      before && sameDatabase ? keepStore(before.app, config, overrides) : createApp(config, overrides)
+    current = { env: known, config, app }
+    // Whoever is still at work on the old connection reads that it is gone, and reads again.
+    if (before && !sameDatabase) void before.app.then(({ store }) => store.close()).catch(() => undefined)
+  }
+
+  return async () => {
+    let known = env
+    if (referringNames(env).length > 0) {
+      const { createSecrets } = await import('./tencent/secrets')
+      secrets ??= createSecrets(env, { log, ...overrides })
+      known = await secrets()
+    }
+    if (current?.env !== known) {
+      try {
+        make(known)
+      } catch (error) {
+        if (!current || !(error instanceof ConfigurationFault)) throw error
+        // A new secret that cannot be right: go on with the old one, and say so once.
+        log({ event: 'secrets.refused', count: 'secrets.refused', level: 'error', faults: error.faults })
+        current = { ...current, env: known }
+      }
+    }
+    return current!.app
+  }
+}
+
+const keepStore = async (before: Promise<App>, config: Config, overrides: Overrides): Promise<App> =>
+  createApp(config, { ...overrides, store: (await before).store })
 
 /** The only place where the parts meet. Begins to connect to the database; what comes of it the first query hears. */
 export async function createApp(config: Config, overrides: Overrides = {}): Promise<App> {
   const { merchants, cloudPay } = config
   const clock = overrides.clock ?? systemClock
   const log = createLog(overrides.write ?? writeLine, [
-    ...merchants.map(({ authen_key }) => authen_key),
+    ...merchants.flatMap(keysOf),
     ...(config.webhook ? [config.webhook.secret] : []),
     ...secretsOf(config.people),
     ...databaseSecrets(config.database),
@@ -112,8 +153,8 @@ function doorKeeper(config: Config, around: { store: Store; clock: Clock; log: L
       return openAuthorize
     case 'closed':
       return closedAuthorize({ ...around, people: config.people })
-    case 'injected':
-      throw new ConfigurationFault(['CALLERS: the bundle says it brings its own authorize, and did not'])
+    case 'own':
+      return nobody
   }
 }
 
@@ -126,9 +167,9 @@ function readCa(file: string | undefined): string | undefined {
   }
 }
 
-/** The URL, and the password in it: a driver may quote either. */
-function databaseSecrets({ dialect, url }: Config['database']): Secret[] {
-  return dialect === 'sqlite' ? [] : [url, new Secret(readServerAddress(url.reveal(), dialect).password)]
+/** `CALLERS=own`, and nothing of one's own brought: doors that ask who calls stay shut, the others need not. */
+const nobody: Authorize = async () => {
+  throw new ConfigurationFault(['CALLERS is own, and this bundle brings no authorize: give it to appOpener'])
 }
 
 /** A caller's id is part of a unique key, and MySQL takes `x` and `x ` for the same. */

@@ -33,7 +33,8 @@ const SEARCH_MAX_BYTES = 256 * 1024 * 1024
 
 type Explanation = { trial: Trial; findings: Finding[] }
 
-const fits = ({ text, key, code }: Trial): boolean => authenCode(createSecretKey(key), text) === code
+const fits = ({ text, key, code }: Trial): boolean =>
+  authenCode({ signing: createSecretKey(key) }, text) === code
 
 function* applied(from: Explanation, around: Surroundings, but?: Cause): Generator<[Cause, Explanation]> {
   for (const cause of CAUSES) {

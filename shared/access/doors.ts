@@ -8,9 +8,12 @@ import { Fault } from '../base/errors'
 export const DOORS = {
   'POST /orders': { payer: true, merchant: 'create' },
   'GET /orders/{out_trade_no}': { payer: true, merchant: 'read' },
+  // Twice: behind a custom domain `/orders/*` is another function's.
   'POST /orders/{out_trade_no}/close': { payer: true, merchant: 'close' },
+  'POST /close/{out_trade_no}': { payer: true, merchant: 'close' },
   // Money out: never by whom it would go to.
   'POST /orders/{out_trade_no}/refunds': { payer: false, merchant: 'refund' },
+  'POST /refunds/{out_trade_no}': { payer: false, merchant: 'refund' },
   // A payer ends their own session, the merchant those of any payer of theirs.
   'POST /session/revoke': { payer: true, merchant: 'admin' },
   // Nobody is anybody yet. What is checked instead: a code of WeChat's or Alipay's.

@@ -9,6 +9,8 @@ export type Merchant = {
   /** `cloud_cashier_id`: every order number of this sub-merchant starts with it. */
   order_prefix: string
   authen_key: Secret
+  /** Accepted on what comes, never used to sign: the key before or after this one, while it is being replaced. */
+  authen_key_also_accepted: Secret | undefined
 }
 
 /** Money that comes for a closed or failed order. */
@@ -39,10 +41,10 @@ export type Config = {
   webhook: { url: string; secret: Secret; allowPrivate: boolean } | undefined
   database: { dialect: Dialect; url: Secret }
   /**
-   * `closed`: sessions and signed requests. `open`: anybody may call, for one machine only. `injected`: the bundle
-   * brings its own `authorize`.
+   * `closed`: sessions and signed requests. `open`: anybody may call, for one machine only. `own`: the bundle brings its
+   * own `authorize`.
    */
-  callers: 'closed' | 'open' | 'injected'
+  callers: 'closed' | 'open' | 'own'
   people: People
 }
 
@@ -77,7 +79,7 @@ export const isLoopback = (host: string): boolean =>
 
 const IPV4 = /^(25[0-5]|2[0-4]\d|1?\d?\d)(\.(25[0-5]|2[0-4]\d|1?\d?\d)){3}$/
 
-type Env = Record<string, string | undefined>
+export type Env = Record<string, string | undefined>
 
 /**
  * Reads the environment once. Throws a ConfigurationFault that lists every fault.
@@ -108,6 +110,9 @@ export function readConfig(env: Env, injectedAuthorize = false): Config {
     order_prefix: text('CLOUD_PAY_ORDER_PREFIX', PREFIX, 'letters and digits'),
     // The key is literal text: a stray blank or line break from copying would sign differently.
     authen_key: new Secret(text('CLOUD_PAY_AUTHEN_KEY', KEY, 'visible ASCII without blanks')),
+    authen_key_also_accepted: env['CLOUD_PAY_AUTHEN_KEY_ALSO_ACCEPTED']
+      ? new Secret(text('CLOUD_PAY_AUTHEN_KEY_ALSO_ACCEPTED', KEY, 'visible ASCII without blanks'))
+      : undefined,
   }
   if (merchant.order_prefix.length > PREFIX_MAX) {
     fault(
@@ -127,7 +132,7 @@ export function readConfig(env: Env, injectedAuthorize = false): Config {
   const spbillCreateIp = env['CLOUD_PAY_SPBILL_CREATE_IP'] || '127.0.0.1'
   if (!IPV4.test(spbillCreateIp)) fault('CLOUD_PAY_SPBILL_CREATE_IP', 'must be an IPv4 address')
 
-  const published = merchants.some((one) => one.authen_key.reveal() === SANDBOX_MERCHANT.authen_key)
+  const published = merchants.flatMap(keysOf).some((key) => key.reveal() === SANDBOX_MERCHANT.authen_key)
   if (published && !base.loopback) {
     fault(
       'CLOUD_PAY_AUTHEN_KEY',
@@ -144,9 +149,14 @@ export function readConfig(env: Env, injectedAuthorize = false): Config {
     const listen = env['GATEWAY_LISTEN_HOST']
     if (listen && !isLoopback(listen))
       fault('CALLERS', 'must not be open while GATEWAY_LISTEN_HOST is not loopback')
-  } else if (callers) {
-    fault('CALLERS', 'must be "open" or left out')
-  } else if (!injectedAuthorize && people.sessionKeys.length === 0 && people.merchantKeys.length === 0) {
+  } else if (callers && callers !== 'own') {
+    fault('CALLERS', 'must be "own" or "open", or left out')
+  } else if (
+    !callers &&
+    !injectedAuthorize &&
+    people.sessionKeys.length === 0 &&
+    people.merchantKeys.length === 0
+  ) {
     fault('CALLERS', 'is missing, and so are SESSION_KEYS and MERCHANT_KEYS: nobody could call')
   }
 
@@ -172,12 +182,16 @@ export function readConfig(env: Env, injectedAuthorize = false): Config {
     webhook: readWebhook(env, fault),
     orderLifeS: whole('ORDER_LIFE_SECONDS', 900, ORDER_LIFE_MIN_S, ORDER_LIFE_MAX_S),
     database,
-    callers: injectedAuthorize ? 'injected' : callers === 'open' ? 'open' : 'closed',
+    callers: injectedAuthorize || callers === 'own' ? 'own' : callers === 'open' ? 'open' : 'closed',
     people,
   }
   if (faults.length > 0) throw new ConfigurationFault(faults)
   return config
 }
+
+/** Every key a merchant's messages may be signed with. */
+export const keysOf = ({ authen_key, authen_key_also_accepted: also }: Merchant): Secret[] =>
+  also ? [authen_key, also] : [authen_key]
 
 /** The database alone, for tools that need nothing else. Throws a ConfigurationFault. */
 export function readDatabase(env: Env): Config['database'] {
@@ -189,6 +203,11 @@ export function readDatabase(env: Env): Config['database'] {
   return database
 }
 
+/** The URL, and the password in it: a driver may quote either. */
+export function databaseSecrets({ dialect, url }: Config['database']): Secret[] {
+  return dialect === 'sqlite' ? [] : [url, new Secret(readServerAddress(url.reveal(), dialect).password)]
+}
+
 type FaultSink = (name: string, why: string) => unknown
 
 const ID = /^[0-9A-Za-z]{1,32}$/
@@ -197,26 +216,28 @@ const KEY = /^[!-~]{6,128}$/
 const PREFIX_MAX = ORDER_NUMBER_MAX - ORDER_NUMBER_OWN_MIN
 
 /**
- * Further sub-merchants, a JSON list of the five facts of each. One prefix may not begin another: an order number has
+ * Further sub-merchants, a JSON list of the five facts of each (and of a second key, during a rotation). One prefix may not begin another: an order number has
  * to tell whose it is.
  */
 function readOtherMerchants(value: string | undefined, first: Merchant, fault: FaultSink): Merchant[] {
   const name = 'CLOUD_PAY_OTHER_MERCHANTS'
   if (!value) return []
-  let given: unknown
+  let list: unknown
   try {
-    given = JSON.parse(value)
+    list = JSON.parse(value)
   } catch {
-    given = undefined
+    list = undefined
   }
-  if (!Array.isArray(given)) {
+  if (!Array.isArray(list)) {
     fault(name, 'must be a JSON list')
     return []
   }
   const known = [first]
-  for (const [at, one] of (given as unknown[]).entries()) {
+  for (const [at, one] of (list as unknown[]).entries()) {
+    const given = typeof one === 'object' && one !== null ? (one as Record<string, unknown>) : {}
+    const isGiven = (key: string) => given[key] !== undefined
     const member = (key: string, pattern: RegExp): string => {
-      const text = typeof one === 'object' && one !== null ? (one as Record<string, unknown>)[key] : undefined
+      const text = given[key]
       if (typeof text === 'string' && pattern.test(text)) return text
       fault(name, `has no usable ${key} in entry ${at + 1}`)
       return ''
@@ -227,6 +248,9 @@ function readOtherMerchants(value: string | undefined, first: Merchant, fault: F
       out_shop_id: member('out_shop_id', ID),
       order_prefix: member('order_prefix', PREFIX),
       authen_key: new Secret(member('authen_key', KEY)),
+      authen_key_also_accepted: isGiven('authen_key_also_accepted')
+        ? new Secret(member('authen_key_also_accepted', KEY))
+        : undefined,
     }
     if (merchant.order_prefix.length > PREFIX_MAX)
       fault(name, `has too long an order_prefix in entry ${at + 1}`)

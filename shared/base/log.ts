@@ -27,6 +27,9 @@ export function createLog(write: (text: string) => void, secrets: readonly Secre
   return (line) => write(`${strike(JSON.stringify({ level: 'info', ...line }, short)).slice(0, LINE_MAX)}\n`)
 }
 
+/** To where the platform collects it. */
+export const writeLine = (line: string): void => void process.stdout.write(line)
+
 /** What the log may know of an error: names, codes and messages down the chain of causes, never its data. */
 export function describeError(error: unknown, depth = 0): Record<string, unknown> {
   if (!(error instanceof Error)) return { name: typeof error }

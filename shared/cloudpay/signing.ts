@@ -12,21 +12,34 @@ import { isWellFormed } from '../base/validate'
  *
  * Source: product/569/37627 接口调用说明.
  */
-export type AuthenKey = KeyObject
+export type AuthenKey = {
+  readonly signing: KeyObject
+  /** While the key is being replaced there are two: ours signs with one, and theirs may have come to the other. */
+  readonly alsoAccepted: KeyObject | undefined
+}
 
 /** Made once and kept: a KeyObject signs faster than text and prints as nothing. */
-export const authenKey = (secret: Secret): AuthenKey => createSecretKey(Buffer.from(secret.reveal(), 'utf8'))
+const keyObject = (secret: Secret): KeyObject => createSecretKey(Buffer.from(secret.reveal(), 'utf8'))
 
-export function authenCode(key: AuthenKey, decodedString: string): string {
-  return createHmac('sha256', key).update(decodedString, 'utf8').digest('hex').toUpperCase()
-}
+export const authenKey = (secret: Secret, alsoAccepted?: Secret): AuthenKey => ({
+  signing: keyObject(secret),
+  alsoAccepted: alsoAccepted && keyObject(alsoAccepted),
+})
+
+const codeWith = (key: KeyObject, decodedString: string): string =>
+  createHmac('sha256', key).update(decodedString, 'utf8').digest('hex').toUpperCase()
+
+export const authenCode = (key: Pick<AuthenKey, 'signing'>, decodedString: string): string =>
+  codeWith(key.signing, decodedString)
 
 const CODE_LENGTH = 64
 
-/** In constant time. A lower-case code is refused, as Tencent's own SDK does. */
+/** In constant time for each key. A lower-case code is refused, as Tencent's own SDK does. */
 export function verifyAuthenCode(key: AuthenKey, decodedString: string, code: string): boolean {
   const received = Buffer.from(code, 'utf8')
   // Half a surrogate pair has no UTF-8: it would be hashed as U+FFFD, and so two texts would have one code.
   if (received.length !== CODE_LENGTH || !isWellFormed(decodedString)) return false
-  return timingSafeEqual(received, Buffer.from(authenCode(key, decodedString), 'latin1'))
+  const isOf = (one: KeyObject) =>
+    timingSafeEqual(received, Buffer.from(codeWith(one, decodedString), 'latin1'))
+  return isOf(key.signing) || (key.alsoAccepted !== undefined && isOf(key.alsoAccepted))
 }

@@ -32,16 +32,14 @@ type Opened = { log: Log }
 const DEFAULT_TIME_MS = 3000
 
 /**
- * The `main_handler` of a function. `open` is called once per instance, at the first event, and what it gives is kept
- * for the next ones; a fault in the configuration stops every event before anything is read or written.
+ * The `main_handler` of a function. `open` is called at every event, and gives what it keeps from the first one on; a
+ * fault in the configuration stops every event before anything is read or written.
  */
 export function door<App extends Opened>(
   open: () => Promise<App>,
   bootLog: Log,
   routes: readonly Route<App>[],
 ) {
-  let opening: Promise<App> | undefined
-
   return async (event: unknown, context: ScfContext = {}): Promise<HttpAnswer> => {
     // A kept database connection would keep the event loop busy: without this the call is billed until its limit.
     context.callbackWaitsForEmptyEventLoop = false
@@ -66,7 +64,7 @@ export function door<App extends Opened>(
       const { handle, withinMs } = route
       const own = shorter(deadline, withinMs)
       const work = async () => {
-        const app = await (opening ??= open())
+        const app = await open()
         log = bound(app.log)
         const request = { ...head, params: found.params, body: readBody(event) }
         return handle({ ...app, log }, { request, requestId, deadline: own })

@@ -16,8 +16,6 @@ export function timerDoor<App extends { log: Log }>(
   bootLog: Log,
   run: (app: App, visit: TimerVisit) => Promise<Record<string, unknown>>,
 ) {
-  let opening: Promise<App> | undefined
-
   return async (event: unknown, context: ScfContext = {}): Promise<Record<string, unknown> | HttpAnswer> => {
     context.callbackWaitsForEmptyEventLoop = false
     const requestId = context.request_id ?? ''
@@ -25,7 +23,7 @@ export function timerDoor<App extends { log: Log }>(
     const startMs = performance.now()
     let log = bootLog
     try {
-      const app = await (opening ??= open())
+      const app = await open()
       log = (line) => app.log({ ...line, request_id: requestId })
       const summary = await run({ ...app, log }, { requestId, deadline: deadlineOf(context) })
       log({ event: 'timer', count: 'timer.done', ...summary, ms: Math.round(performance.now() - startMs) })

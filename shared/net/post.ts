@@ -13,6 +13,8 @@ export type PostOptions = {
   timeoutMs: number
   /** An answer may not be larger than this. */
   answerMaxBytes: number
+  /** In lower case; they go before our own. */
+  headers?: Record<string, string>
   /**
    * Awaited before each transmission, the resend after a closed socket included. When it throws, nothing is sent.
    * Whoever counts transmissions counts here.
@@ -72,6 +74,7 @@ export function createPost(settings: PostSettings = {}): Post {
           'content-type': 'application/json;charset=UTF-8',
           'content-length': body.length,
           accept: 'application/json',
+          ...options.headers,
         },
       })
       return exchange(outgoing, body, leftMs(), options.answerMaxBytes)

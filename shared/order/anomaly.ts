@@ -23,6 +23,7 @@ export const ANOMALY_KINDS = [
   'bill_differs', // amount, state or refunds differ from the bill
   'bill_unread', // no bill could be compared for a whole day
   'webhook_undelivered', // the merchant's server took no message for a day
+  'state_unknown', // a newer version wrote a state that this one does not know: nothing here touches that row
   'timer_silent', // no timer run came to an end for five minutes
 ] as const
 export type AnomalyKind = (typeof ANOMALY_KINDS)[number]

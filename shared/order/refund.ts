@@ -16,6 +16,10 @@ export const REFUND_STATES = [
 ] as const
 export type RefundState = (typeof REFUND_STATES)[number]
 
+/** As `isKnownState` for orders. */
+export const isKnownRefundState = (state: string): state is RefundState =>
+  (REFUND_STATES as readonly string[]).includes(state)
+
 /** `console`: not made by us, found upstream. */
 export const REFUND_ORIGINS = ['request', 'automatic', 'console'] as const
 export type RefundOrigin = (typeof REFUND_ORIGINS)[number]

@@ -23,6 +23,13 @@ export const ORDER_STATES = [
 ] as const
 export type OrderState = (typeof ORDER_STATES)[number]
 
+/**
+ * False for what a newer version has written, before it was rolled back or while both run. Nobody here knows what such
+ * a row is waiting for: it is left as it is, and a person is told.
+ */
+export const isKnownState = (state: string): state is OrderState =>
+  (ORDER_STATES as readonly string[]).includes(state)
+
 /** Every move there is; what is not here does not happen, whoever asks. `store/orders.ts` looks here as well. */
 export const LEGAL_MOVES: Record<OrderState, readonly OrderState[]> = {
   // Straight to paid or closed when the answer to create was lost. To failed also by signed not-founds, long after
@@ -43,13 +50,13 @@ export const LEGAL_MOVES: Record<OrderState, readonly OrderState[]> = {
 export class IllegalMove extends Error {
   override readonly name = 'IllegalMove'
 
-  constructor(from: OrderState, to: OrderState) {
-    super(`no order moves from ${from} to ${to}`)
+  constructor(from: string, to: string, what: 'order' | 'refund' = 'order') {
+    super(`no ${what} moves from ${from} to ${to}`)
   }
 }
 
 export const isLegalMove = (from: OrderState, to: OrderState): boolean =>
-  from === to || LEGAL_MOVES[from].includes(to)
+  isKnownState(from) && (from === to || LEGAL_MOVES[from].includes(to))
 
 /** Unpaid, and it may still be paid or closed. */
 export const isOpen = (state: OrderState): boolean =>
@@ -192,4 +199,4 @@ export const walletMeaning = (platform: number, walletState: number): Meaning | 
 
 /** States that evidence can still move without a refund: worth asking about. */
 export const canStillChange = (state: OrderState): boolean =>
-  Object.values(MOVES[state]).some((verdict) => 'to' in verdict)
+  isKnownState(state) && Object.values(MOVES[state]).some((verdict) => 'to' in verdict)

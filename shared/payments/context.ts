@@ -52,7 +52,10 @@ export type Merchants = {
 }
 
 export function knownMerchants(merchants: readonly [Merchant, ...Merchant[]]): Merchants {
-  const all = merchants.map((merchant) => ({ ...merchant, key: authenKey(merchant.authen_key) }))
+  const all = merchants.map((merchant) => ({
+    ...merchant,
+    key: authenKey(merchant.authen_key, merchant.authen_key_also_accepted),
+  }))
   const byId = new Map(all.map((merchant) => [merchant.out_sub_mch_id, merchant]))
   return {
     first: all[0]!,

@@ -2,21 +2,23 @@ import { Fault } from '../base/errors'
 import { describeError } from '../base/log'
 import { nowS, type Deadline } from '../base/time'
 import type { Order } from '../order/order'
+import { isKnownRefundState } from '../order/refund'
 import { FRUITLESS_MAX, nextLookS, nextRefundLookS, EXPIRY_GRACE_S } from '../order/schedule'
-import { isOpen } from '../order/state'
+import { isKnownState, isOpen } from '../order/state'
 import { useUpTo } from '../store/counters'
 import {
   claimDueOrder,
   claimDueRefund,
   listDueOrders,
   listDueRefunds,
+  listUnknownStates,
   type DueOrder,
   type DueRefund,
 } from '../store/due'
 import { adoptOrphan, listOrphans } from '../store/notifications'
 import { findOrder, moved, scheduleOrder, type ReadOrder } from '../store/orders'
 import { findRefund, scheduleRefund } from '../store/refunds'
-import { enterClosing, isNotOursToClose, pushClosing } from './close'
+import { enterClosing, pushClosing } from './close'
 import type { KnownMerchant, Payments } from './context'
 import { advanceRefund, importRefunds, refundAutomatically } from './refund'
 import { lookUpstream } from './refresh'
@@ -46,12 +48,14 @@ const LEASE_MS = 60_000
 /** What the slowest item needs to be worth beginning. */
 const ITEM_MIN_MS = 4000
 const ORPHANS = 20
+const UNKNOWN = 20
 
 type Item = { merchant: string } & ({ order: DueOrder } | { refund: DueRefund })
 
 export async function reconcileDue(payments: Payments, deadline: Deadline): Promise<ReconcileSummary> {
   const summary: ReconcileSummary = { orders: 0, refunds: 0, taken: 0, failed: 0, orphans: 0, left: 0 }
   summary.orphans = await adoptOrphans(payments)
+  await reportUnknownStates(payments)
   // Batch after batch while there is time, and while a batch gets anything done.
   while (deadline.remainingMs() >= ITEM_MIN_MS) {
     const before = summary.orders + summary.refunds
@@ -156,12 +160,14 @@ function noteFailure(payments: Payments, out_trade_no: string, error: unknown): 
 
 async function lookAfterOrder(payments: Payments, due: DueOrder, deadline: Deadline): Promise<void> {
   const order = await findOrder(payments.store, due)
-  if (!order) return
+  if (!order || !isKnownState(order.state)) return
   const { order: after, learned } = await work(payments, order, deadline).catch(async (error: unknown) => {
     // Whatever it was: a look in vain, so that the next one comes later and the twentieth calls a person.
     noteFailure(payments, order.out_trade_no, error)
     return { order: await readAgain<Order>(payments, order), learned: false }
   })
+  // A newer version has taken it over meanwhile, and has set its own time.
+  if (!isKnownState(after.state)) return
   const { closeNotBeforeS } = payments.settings
   const now = nowS(payments.clock)
   const overdue = isOpen(after.state) && now > after.time_expire + EXPIRY_GRACE_S
@@ -208,8 +214,10 @@ async function work(payments: Payments, order: ReadOrder, deadline: Deadline): P
   }
 }
 
-/** Somebody else's number, or another amount: a person decides, not the timer. */
-const isFrozen = (order: Order): boolean => isNotOursToClose(order) || order.flag === 'amount_differs'
+/**
+ * Somebody else's number, another amount, or a reason that only a newer version knows: a person decides, not the timer.
+ */
+const isFrozen = (order: Order): boolean => order.flag !== null && order.flag !== 'unresolved'
 
 /** A paid order is due when something about its money is not told yet: refunds made elsewhere, or its own way back. */
 async function followMoney(payments: Payments, order: ReadOrder, deadline: Deadline): Promise<Worked> {
@@ -243,6 +251,13 @@ async function lookAfterRefund(payments: Payments, due: DueRefund, deadline: Dea
   const refund = await findRefund(payments.store, due)
   const order = refund && (await findOrder(payments.store, refund))
   if (!refund || !order) return
+  if (!isKnownState(order.state) || !isKnownRefundState(refund.state)) {
+    // No money is sent for an order that is in the middle of something unknown.
+    return raise(
+      payments,
+      about(order, 'state_unknown', { state: order.state, out_refund_no: refund.out_refund_no }),
+    )
+  }
   const { refund: after } = await advanceRefund(payments, { order, refund }, deadline).catch(
     (error: unknown) => {
       noteFailure(payments, order.out_trade_no, error)
@@ -267,4 +282,22 @@ async function adoptOrphans(payments: Payments): Promise<number> {
     if ((await adoptOrphan(payments.store, orphan)) === 'done') adopted++
   }
   return adopted
+}
+
+// ── rows of a newer version ────────────────────────────────────────────────────────────────────────────────────
+
+/** They stay due as they are, for the version that knows them; a person hears of each once. */
+async function reportUnknownStates(payments: Payments): Promise<void> {
+  for (const { out_sub_mch_id } of payments.merchants.all) {
+    const page = { out_sub_mch_id, limit: UNKNOWN }
+    for (const { out_trade_no, ...evidence } of await listUnknownStates(payments.store, page)) {
+      const { state, out_refund_no } = evidence
+      await raise(payments, {
+        kind: 'state_unknown',
+        out_sub_mch_id,
+        out_trade_no,
+        evidence: { state, ...(out_refund_no === undefined ? {} : { out_refund_no }) },
+      })
+    }
+  }
 }

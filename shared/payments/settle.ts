@@ -4,7 +4,7 @@ import type { AnomalyKind, NewAnomaly } from '../order/anomaly'
 import type { NewMessage } from '../order/message'
 import type { EventDetail, EventKind, LatePolicy, Order } from '../order/order'
 import { firstLookS, NOT_FOUND_AFTER_S } from '../order/schedule'
-import { hasMoney, isOpen, MOVES, type OrderState } from '../order/state'
+import { hasMoney, isKnownState, isOpen, MOVES, type OrderState } from '../order/state'
 import { findOrder, findOrderOfPurchase, moved, moveOrder, type Change, type OrderKey } from '../store/orders'
 import type { Payments } from './context'
 import { isFinalNo, saysPaid, takesNumberAway, type Evidence } from './evidence'
@@ -94,6 +94,8 @@ async function isSecondPayment(payments: Payments, order: Order, evidence: Evide
 
 /** Pure: what this evidence makes of this row, or nothing. */
 export function decide(order: Order, evidence: Evidence, around: Circumstances): Move | undefined {
+  // Nothing is known of what a newer version may be in the middle of.
+  if (!isKnownState(order.state)) return undefined
   switch (evidence.proves) {
     case 'accepted':
       // Whoever comes late finds the first hand-over already there, and the first one stays.

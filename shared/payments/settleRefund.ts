@@ -3,8 +3,9 @@ import { nowS } from '../base/time'
 import type { NewAnomaly } from '../order/anomaly'
 import type { NewMessage } from '../order/message'
 import type { EventDetail, Order } from '../order/order'
-import { holdsMoney, isSettled, type Refund, type RefundState } from '../order/refund'
+import { holdsMoney, isKnownRefundState, isSettled, type Refund, type RefundState } from '../order/refund'
 import { nextRefundLookS } from '../order/schedule'
+import { isKnownState } from '../order/state'
 import { moved, type Change } from '../store/orders'
 import { findRefund, moveRefund, type RefundChange } from '../store/refunds'
 import type { Payments } from './context'
@@ -74,6 +75,7 @@ export function decideRefund(
   evidence: RefundEvidence,
   at: number,
 ): RefundMove | undefined {
+  if (!isKnownState(order.state) || !isKnownRefundState(refund.state)) return undefined
   switch (evidence.proves) {
     case 'accepted':
       return refund.state === 'requested' ? step('accepted') : undefined

@@ -41,9 +41,14 @@ export class Unreachable extends Error {
 /** Longer than any statement of ours takes; shorter than a caller waits. A silent socket is a dead one. */
 const STATEMENT_TIMEOUT_MS = 3000
 
-function answerInTime(wire: Wire, sql: string, parameters: readonly unknown[]): Promise<Said> {
+function answerInTime(
+  wire: Wire,
+  sql: string,
+  parameters: readonly unknown[],
+  limitMs: number,
+): Promise<Said> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Disconnected('no answer in time')), STATEMENT_TIMEOUT_MS)
+    const timer = setTimeout(() => reject(new Disconnected('no answer in time')), limitMs)
     wire
       .query(sql, parameters)
       .then(resolve, reject)
@@ -63,6 +68,7 @@ export class OneConnection implements Driver, DatabaseConnection {
     readonly dialect: Dialect,
     private readonly open: () => Promise<Wire>,
     private readonly sleep: (ms: number) => Promise<void>,
+    private readonly statementTimeoutMs = STATEMENT_TIMEOUT_MS,
   ) {}
 
   /** Begins to connect: in a cold start our own work and the server's then go on side by side. */
@@ -183,7 +189,7 @@ export class OneConnection implements Driver, DatabaseConnection {
   async #sayOnce(sql: string, parameters: readonly unknown[]): Promise<Said> {
     const wire = await this.#connected()
     try {
-      return await answerInTime(wire, sql, parameters)
+      return await answerInTime(wire, sql, parameters, this.statementTimeoutMs)
     } catch (error) {
       if (
         error instanceof Disconnected ||
@@ -211,7 +217,9 @@ export class OneConnection implements Driver, DatabaseConnection {
     try {
       wire = await this.open()
       // Here and not in each driver: those are loaded late and should bring nothing of ours along.
-      for (const statement of SESSION_SETUP[this.dialect]) await answerInTime(wire, statement, [])
+      for (const statement of SESSION_SETUP[this.dialect]) {
+        await answerInTime(wire, statement, [], STATEMENT_TIMEOUT_MS)
+      }
       return wire
     } catch (error) {
       wire?.destroy()

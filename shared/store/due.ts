@@ -1,5 +1,6 @@
 import type { Order } from '../order/order'
-import type { Refund } from '../order/refund'
+import { REFUND_STATES, type Refund } from '../order/refund'
+import { ORDER_STATES } from '../order/state'
 import { databaseNowMs } from './dialect'
 import type { Store } from './open'
 import { statement } from './statements'
@@ -25,6 +26,7 @@ const selectOrders = statement<Page, Lane>((db, given, store, lane) => {
     .select(['out_sub_mch_id', 'out_trade_no', 'looks', 'next_due_at_ms'])
     .where('out_sub_mch_id', '=', given.out_sub_mch_id)
     .where('next_due_at_ms', '<=', databaseNowMs(store.dialect))
+    .where('state', 'in', ORDER_STATES)
     .limit(given.limit)
   return lane === 'new'
     ? due
@@ -46,6 +48,7 @@ const selectRefunds = statement<Page>((db, given, store) =>
     .select(['out_sub_mch_id', 'out_refund_no', 'out_trade_no', 'next_due_at_ms'])
     .where('out_sub_mch_id', '=', given.out_sub_mch_id)
     .where('next_due_at_ms', '<=', databaseNowMs(store.dialect))
+    .where('state', 'in', REFUND_STATES)
     .orderBy('next_due_at_ms')
     .limit(given.limit),
 )
@@ -80,3 +83,63 @@ const claimRefundRow = statement<DueRefund & { lease_ms: number }>((db, given, s
 
 export const claimDueRefund = (store: Store, due: DueRefund, leaseMs: number): Promise<Outcome> =>
   writeOne(store, claimRefundRow(store, { ...due, lease_ms: Math.round(leaseMs) }))
+
+/** What waits for a newer version. `out_refund_no`: it is a refund of the order that does. */
+export type UnknownState = Pick<Order, 'out_sub_mch_id' | 'out_trade_no'> & {
+  state: string
+  out_refund_no?: string
+}
+
+const selectUnknownOrders = statement<Page>((db, given, store) =>
+  db
+    .selectFrom('orders')
+    .select(['out_sub_mch_id', 'out_trade_no', 'state'])
+    .where('out_sub_mch_id', '=', given.out_sub_mch_id)
+    .where('next_due_at_ms', '<=', databaseNowMs(store.dialect))
+    .where('state', 'not in', ORDER_STATES)
+    .where(({ not, exists, selectFrom }) =>
+      not(
+        exists(
+          selectFrom('anomalies')
+            .select('id')
+            .whereRef('anomalies.out_sub_mch_id', '=', 'orders.out_sub_mch_id')
+            .whereRef('anomalies.out_trade_no', '=', 'orders.out_trade_no')
+            .where('kind', '=', 'state_unknown')
+            .where('resolved_at', 'is', null),
+        ),
+      ),
+    )
+    .limit(given.limit),
+)
+
+const selectUnknownRefunds = statement<Page>((db, given, store) =>
+  db
+    .selectFrom('refunds')
+    .select(['out_sub_mch_id', 'out_trade_no', 'out_refund_no', 'state'])
+    .where('out_sub_mch_id', '=', given.out_sub_mch_id)
+    .where('next_due_at_ms', '<=', databaseNowMs(store.dialect))
+    .where('state', 'not in', REFUND_STATES)
+    .where(({ not, exists, selectFrom }) =>
+      not(
+        exists(
+          selectFrom('anomalies')
+            .select('id')
+            .whereRef('anomalies.out_sub_mch_id', '=', 'refunds.out_sub_mch_id')
+            .whereRef('anomalies.out_trade_no', '=', 'refunds.out_trade_no')
+            .where('kind', '=', 'state_unknown')
+            .where('resolved_at', 'is', null),
+        ),
+      ),
+    )
+    .limit(given.limit),
+)
+
+/**
+ * Due, in a state this version does not know, and nobody has been told yet. They are listed for that alone: taking one
+ * would already change when the version that knows it looks again.
+ */
+export async function listUnknownStates(store: Store, page: Page): Promise<UnknownState[]> {
+  const orders = await read<UnknownState>(store, selectUnknownOrders(store, page))
+  const refunds = await read<UnknownState>(store, selectUnknownRefunds(store, page))
+  return [...orders, ...refunds]
+}

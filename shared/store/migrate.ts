@@ -17,16 +17,9 @@ export type MigrationReport = { applied: string[]; pending: string[] }
  * the second may find the file busy, and is simply run again.
  */
 export async function migrate(store: Store): Promise<MigrationReport> {
-  const db = new Kysely<unknown>({
-    dialect: {
-      ...speak(store.dialect, store.connection),
-      createIntrospector: (any) => introspector(store.dialect, any),
-    },
-  })
-  const migrator = new Migrator({
-    db,
-    provider: { getMigrations: async () => migrations(store.dialect) },
-  })
+  const migrator = migratorOf(store)
+  // After a rollback the schema is ahead of this version, which Kysely takes for damage. It is not: see migrations.ts.
+  if ((await reportOf(migrator)).pending.length === 0) return { applied: [], pending: [] }
   const { error, results = [] } = await migrator.migrateToLatest()
   if (error) throw error instanceof Error ? error : new Error('migration failed')
   return {
@@ -34,6 +27,27 @@ export async function migrate(store: Store): Promise<MigrationReport> {
     pending: [],
   }
 }
+
+/** What this version knows of, applied and not, without changing anything. */
+export const migrationStatus = (store: Store): Promise<MigrationReport> => reportOf(migratorOf(store))
+
+async function reportOf(migrator: Migrator): Promise<MigrationReport> {
+  const known = await migrator.getMigrations()
+  const names = (applied: boolean) =>
+    known.filter(({ executedAt }) => (executedAt !== undefined) === applied).map(({ name }) => name)
+  return { applied: names(true), pending: names(false) }
+}
+
+const migratorOf = (store: Store): Migrator =>
+  new Migrator({
+    db: new Kysely<unknown>({
+      dialect: {
+        ...speak(store.dialect, store.connection),
+        createIntrospector: (any) => introspector(store.dialect, any),
+      },
+    }),
+    provider: { getMigrations: async () => migrations(store.dialect) },
+  })
 
 /** Only the migrator reads the schema back, to see whether its own table is there. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- Kysely hands its introspector a Kysely<any>

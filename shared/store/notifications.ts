@@ -1,4 +1,5 @@
 import type { NewAnomaly } from '../order/anomaly'
+import { ORDER_STATES } from '../order/state'
 import { sayBeside } from './beside'
 import type { Store } from './open'
 import type { OrderKey } from './orders'
@@ -42,7 +43,8 @@ const noticedRow = statement<OrderKey>((db, given, store) =>
     .set({ notified_at_ms: nowPlus(store, 0) })
     .where('out_sub_mch_id', '=', given.out_sub_mch_id)
     .where('out_trade_no', '=', given.out_trade_no)
-    .where('notified_at_ms', 'is', null),
+    .where('notified_at_ms', 'is', null)
+    .where('state', 'in', ORDER_STATES),
 )
 
 /**

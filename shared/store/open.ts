@@ -38,13 +38,17 @@ async function loadWire(dialect: Dialect): Promise<(url: string) => Promise<Wire
   throw new NotBundled(dialect)
 }
 
-/** Nothing is loaded or connected before the first query. */
-export function openStore(database: Config['database'], clock: Clock): Store {
+/**
+ * Nothing is loaded or connected before the first query. `statementTimeoutMs`: for whoever says what takes long, such
+ * as a migration.
+ */
+export function openStore(database: Config['database'], clock: Clock, statementTimeoutMs?: number): Store {
   const { dialect, url } = database
   const connection = new OneConnection(
     dialect,
     async () => (await loadWire(dialect))(url.reveal()),
     (ms) => clock.sleep(ms),
+    statementTimeoutMs,
   )
   const db = new Kysely<Tables>({ dialect: speak(dialect, connection) })
   return { db, dialect, connection, close: () => db.destroy() }

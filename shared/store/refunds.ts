@@ -1,6 +1,7 @@
 import type { Selectable } from 'kysely'
 import type { Order } from '../order/order'
-import type { Refund } from '../order/refund'
+import { isKnownRefundState, type Refund } from '../order/refund'
+import { IllegalMove } from '../order/state'
 import type { Beside } from './beside'
 import { sayUse, type Limit } from './counters'
 import type { Store } from './open'
@@ -142,6 +143,9 @@ export async function moveRefund(
   beside: Beside = {},
 ): Promise<Outcome> {
   const { due_in_ms, ...rest } = change.refund
+  if (!isKnownRefundState(refund.state)) {
+    throw new IllegalMove(refund.state, rest.state ?? refund.state, 'refund')
+  }
   const set = { ...rest, updated_at: event.at, version: refund.version + 1 }
   const due = due_in_ms === undefined ? 'as_it_is' : due_in_ms === null ? 'never' : 'due'
   const { out_sub_mch_id, out_refund_no, version, state } = refund

@@ -1,7 +1,7 @@
 import { Kysely, Migrator, MysqlIntrospector, PostgresIntrospector, SqliteIntrospector } from 'kysely'
 import { ORDER_STATES } from '../../shared/order/state'
 import { listDueOrders } from '../../shared/store/due'
-import { migrate } from '../../shared/store/migrate'
+import { migrate, migrationStatus } from '../../shared/store/migrate'
 import { migrations } from '../../shared/store/migrations'
 import { speak, type Store } from '../../shared/store/open'
 import { findOrder, insertOrder } from '../../shared/store/orders'
@@ -72,6 +72,32 @@ export function migrationsContract(kind: Kind): void {
           ...{ reserved_fen: 0, refunded_fen: 0 },
         })
       }
+    }))
+
+  test('is told of before anything is done, and again when it is done', () =>
+    before(async (store) => {
+      const [first, ...others] = ['0001_orders', '0002_true_to_the_end', '0003_people']
+      expect(await migrationStatus(store)).toEqual({ applied: [first], pending: others })
+      expect(await migrationStatus(store)).toEqual({ applied: [first], pending: others })
+      await migrate(store)
+      expect(await migrationStatus(store)).toEqual({ applied: [first, ...others], pending: [] })
+      expect(await migrate(store)).toEqual({ applied: [], pending: [] })
+    }))
+
+  test('of an empty database makes nothing by being asked about', async () => {
+    const store = open(await ready().freshDatabase())
+    const pending = ['0001_orders', '0002_true_to_the_end', '0003_people']
+    expect(await migrationStatus(store)).toEqual({ applied: [], pending })
+    await expect(store.db.selectFrom('orders').selectAll().execute()).rejects.toThrow()
+    expect(await migrationStatus(store)).toEqual({ applied: [], pending })
+  })
+
+  test('of a newer version is no hindrance to the one before', () =>
+    before(async (store, session) => {
+      await migrate(store)
+      await session.rows("insert into kysely_migration values ('0999_later', '2031-01-01T00:00:00.000Z')")
+      expect(await migrate(store)).toEqual({ applied: [], pending: [] })
+      expect((await migrationStatus(store)).pending).toEqual([])
     }))
 
   test('leaves them good for everything that is new', () =>

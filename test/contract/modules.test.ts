@@ -3,6 +3,7 @@ import { dueContract } from './due.contract'
 import { describeKinds } from './kinds'
 import { migrationsContract } from './migrations.contract'
 import { notificationsContract } from './notifications.contract'
+import { openMoneyContract } from './openMoney.contract'
 import { outboxContract } from './outbox.contract'
 import { peopleContract } from './people.contract'
 import { refundsContract } from './refunds.contract'
@@ -17,5 +18,6 @@ describeKinds((kind) => {
   describe('notifications', () => notificationsContract(kind))
   describe('messages and anomalies', () => outboxContract(kind))
   describe('callers, quotes and limits', () => peopleContract(kind))
+  describe('what is open', () => openMoneyContract(kind))
   describe('counters and marks', () => countersContract(kind))
 })

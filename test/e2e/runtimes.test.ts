@@ -162,6 +162,26 @@ describe.each(databases)('$dialect', ({ dialect, found, start }) => {
       for (const hidden of [payer_id, secret, SANDBOX_SECRET, ...plain.logins.handedOver])
         expect(seen).not.toContain(hidden)
     }, 120_000)
+    test('the function for migrations makes the tables, and counts what is open', async () => {
+      const url = new URL(database)
+      url.pathname = new URL(await server.freshDatabase()).pathname
+      const { visits, log } = await runBundle({
+        node: path,
+        file: join(bundles, 'migrate.js'),
+        env: { DATABASE_URL: url.href, TENCENTCLOUD_RUNENV: 'SCF' },
+        events: ['status', 'count', 'apply', 'status', 'count'].map((what) => ({ do: what })),
+      })
+      const names = ['0001_orders', '0002_true_to_the_end', '0003_people']
+      const none = { open: { orders: 0, refunds: 0, messages: 0 } }
+      expect(visits.map(({ body }) => body as unknown)).toEqual([
+        { applied: [], pending: names },
+        none,
+        { applied: names },
+        { applied: names, pending: [] },
+        none,
+      ])
+      expect(log).not.toContain(url.password)
+    }, 60_000)
 
     test('orders are notified, looked after by the timer, refunded and closed', async () => {
       const env = environment()

@@ -35,6 +35,11 @@ const NOT_IN_RUNS: readonly [file: string, text: RegExp, why: string][] = [
     'money that upstream has never heard of: that would be invented',
   ],
   ['shared/payments/bill.ts', /^await noteUnread/, 'a bill that cannot be read for two days'],
+  [
+    'shared/payments/reconcile.ts',
+    /^await raise\(payments, \{ kind: 'state_unknown'/,
+    'rows of a newer version',
+  ],
 ]
 
 export type CrashPoint = { id: string; file: string; text: string }
@@ -73,7 +78,7 @@ export type CrashResult = {
 
 /** How many ordinary runs look for the awaits at a time, and for how long: some are come to once in ten thousand. */
 const SURVEY = 2000
-const SURVEY_MAX = 40_000
+const SURVEY_MAX = 20_000
 
 /** `visits`: how often each is crashed at. */
 export async function crashEverywhere(visits: number): Promise<CrashResult> {

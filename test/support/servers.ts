@@ -394,7 +394,14 @@ export async function openSession(url: string): Promise<Session> {
       await client.end()
       throw error
     }
-    return { rows: async (sql) => (await client.query<Row>(sql)).rows, close: () => client.end() }
+    // One at a time: pg is giving up its own queue.
+    let before: Promise<unknown> = Promise.resolve()
+    const rows: Query = async (sql) => {
+      const said = before.then(() => client.query<Row>(sql))
+      before = said.catch(() => undefined)
+      return (await said).rows
+    }
+    return { rows, close: () => client.end() }
   }
   const connection = await mysql.createConnection({ uri: url, connectTimeout: 5_000 })
   connection.on('error', () => {})

@@ -2,6 +2,7 @@ import { inspect } from 'node:util'
 import {
   ConfigurationFault,
   isLoopback,
+  keysOf,
   readConfig,
   readDatabase,
   SANDBOX_MERCHANT,
@@ -87,7 +88,7 @@ describe('a complete configuration', () => {
       refundCeilings: { hourFen: 2_000_000, dayFen: 10_000_000 },
       webhook: undefined,
       database: { dialect: 'mysql' },
-      callers: 'injected',
+      callers: 'own',
     })
     expect(config.merchants).toHaveLength(1)
     expect(config.merchants[0].authen_key.reveal()).toBe(KEY)
@@ -310,8 +311,8 @@ describe('faults', () => {
       others({ ...second, authen_key: `${second.authen_key}\n` }),
       'no usable authen_key in entry 1',
     ],
-    ['CALLERS', 'everybody', 'must be "open" or left out'],
-    ['CALLERS', 'OPEN', 'must be "open" or left out'],
+    ['CALLERS', 'everybody', 'must be "own" or "open", or left out'],
+    ['CALLERS', 'OPEN', 'must be "own" or "open", or left out'],
   ]
 
   test.each(wrong)('%s = %j is told by name, alone and without its value', (name, value, says) => {
@@ -478,6 +479,47 @@ describe('other merchants', () => {
       expect.stringContaining('is the key the sandbox publishes'),
     ])
     expect(faultsOf({ ...local, CLOUD_PAY_OTHER_MERCHANTS })).toEqual([])
+  })
+})
+
+describe('a second key', () => {
+  const also = 'Key-during-a-rotation'
+
+  test('is none unless it is given, and then an addition to the first', () => {
+    expect(readConfig(deployed, true).merchants[0].authen_key_also_accepted).toBeUndefined()
+    const env = { ...deployed, CLOUD_PAY_AUTHEN_KEY_ALSO_ACCEPTED: also }
+    const [merchant] = readConfig(env, true).merchants
+    expect(keysOf(merchant).map((key) => key.reveal())).toEqual([KEY, also])
+  })
+
+  test('of a further sub-merchant stands with it', () => {
+    const CLOUD_PAY_OTHER_MERCHANTS = others({ ...second, authen_key_also_accepted: also })
+    const { merchants } = readConfig({ ...deployed, CLOUD_PAY_OTHER_MERCHANTS }, true)
+    expect(merchants[1]!.authen_key_also_accepted!.reveal()).toBe(also)
+  })
+
+  test.each(['with a blank', 'short', '密码密码密码'])('may not be %j', (value) => {
+    expect(namesOf(faultsOf({ ...deployed, CLOUD_PAY_AUTHEN_KEY_ALSO_ACCEPTED: value }, true))).toEqual([
+      'CLOUD_PAY_AUTHEN_KEY_ALSO_ACCEPTED',
+    ])
+    const CLOUD_PAY_OTHER_MERCHANTS = others({ ...second, authen_key_also_accepted: value })
+    expect(faultsOf({ ...deployed, CLOUD_PAY_OTHER_MERCHANTS }, true)).toEqual([
+      'CLOUD_PAY_OTHER_MERCHANTS has no usable authen_key_also_accepted in entry 1',
+    ])
+  })
+
+  test('may not be the key the sandbox publishes either, but on one machine', () => {
+    const published = { CLOUD_PAY_AUTHEN_KEY_ALSO_ACCEPTED: SANDBOX_MERCHANT.authen_key }
+    expect(faultsOf({ ...deployed, ...published }, true).join()).toContain('is the key the sandbox publishes')
+    expect(faultsOf({ ...local, ...published })).toEqual([])
+  })
+})
+
+describe('CALLERS=own', () => {
+  test('needs nothing brought to be read: the doors that ask who calls see to that', () => {
+    for (const injected of [false, true])
+      expect(readConfig({ ...deployed, CALLERS: 'own' }, injected).callers).toBe('own')
+    expect(readConfig({ ...deployed, CALLERS: 'own', TENCENTCLOUD_RUNENV: 'SCF' }).callers).toBe('own')
   })
 })
 

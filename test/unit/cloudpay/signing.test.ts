@@ -51,6 +51,21 @@ describe('an envelope', () => {
   )
 })
 
+describe('while a key is being replaced', () => {
+  const [ours, other, strange] = ['key-that-signs', 'key-also-accepted', 'key-of-nobody']
+  const both = authenKey(new Secret(ours), new Secret(other))
+
+  test('one signs and both are accepted, and no third', () => {
+    expect(authenCode(both, '茶')).toBe(authenCode(keyOf(ours), '茶'))
+    const isAccepted = (text: string) => verifyAuthenCode(both, '茶', authenCode(keyOf(text), '茶'))
+    expect([ours, other, strange].map(isAccepted)).toEqual([true, true, false])
+  })
+
+  test('neither is seen when it is printed', () => {
+    expect(inspect(both, { depth: 9, showHidden: true })).not.toMatch(/key-that-signs|key-also-accepted/)
+  })
+})
+
 describe('what must be refused', () => {
   test.each(vectors.negative_vectors)('$name', (vector) => {
     expect(verifyAuthenCode(keyOf(vector.key_utf8), vector.content_utf8, vector.authen_code)).toBe(false)

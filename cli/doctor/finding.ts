@@ -1,0 +1,21 @@
+/** One line of the doctor's: all is well, something is wrong (and what to do), or it could not be looked at here. */
+export type Finding = { of: string } & (
+  { is: 'ok'; said: string } | { is: 'wrong'; said: string; cure: string } | { is: 'left_out'; said: string }
+)
+
+export const ok = (of: string, said: string): Finding => ({ of, is: 'ok', said })
+export const wrong = (of: string, said: string, cure: string): Finding => ({ of, is: 'wrong', said, cure })
+export const leftOut = (of: string, said: string): Finding => ({ of, is: 'left_out', said })
+
+const WORDS = { ok: 'ok   ', wrong: 'WRONG', left_out: '-    ' }
+
+export const tell = (finding: Finding): string =>
+  `${WORDS[finding.is]}  ${finding.of}: ${finding.said}${finding.is === 'wrong' ? ` → ${finding.cure}` : ''}`
+
+/** The chain of messages, not the objects: a driver's error may carry the connection's settings. */
+export function messagesOf(error: unknown): string {
+  const messages: string[] = []
+  for (let one = error; one instanceof Error && messages.length < 4; one = one.cause)
+    messages.push(one.message)
+  return messages.join(': ') || String(error)
+}

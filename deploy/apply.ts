@@ -1,0 +1,338 @@
+import { inParallel, isGone, readTrigger } from './actual'
+import type { ControlPlane } from './controlPlane'
+import { DeployFault } from './fault'
+import { deploymentId, functionMark, ownerOf, versionMark } from './marks'
+import { migrateFirst } from './migrations'
+import type { FunctionPlan, Plan, TriggerChange } from './plan'
+import type { Artifact } from './package'
+import { DEFAULT_ALIAS, MIGRATE, type Configuration, type FunctionUrl, type Service } from './service'
+
+export type Work = {
+  call: ControlPlane
+  service: Service
+  /** What is being done, for whoever waits. */
+  say: (line: string) => void
+  nowMs: () => number
+  sleep: (ms: number) => Promise<void>
+}
+
+export type Applied = {
+  /** By function: the version that serves it now, or gets its share. */
+  versions: ReadonlyMap<string, string>
+  /** By function: its URL. */
+  urls: ReadonlyMap<string, string>
+}
+
+/** Functions at a time: most of it is waiting until each is active again. */
+const AT_ONCE = 8
+
+/**
+ * Carries a plan out. What serves is touched only after everything new is there and the tables fit, and what is no
+ * longer wanted goes last; so wherever it is interrupted the service is whole, and running it again continues.
+ */
+export async function apply(
+  work: Work,
+  plan: Plan,
+  artifacts: readonly Artifact[],
+  options: { migrate: boolean },
+): Promise<Applied> {
+  const { say } = work
+  const deployment = unfinished(plan) ?? deploymentId(work.nowMs())
+  const versions = new Map<string, string>()
+  const urls = new Map<string, string>()
+
+  await inParallel(plan.functions, AT_ONCE, async (it) => {
+    const zip = artifacts.find(({ key }) => key === it.wanted.key)!.zip
+    versions.set(it.wanted.key, await publish(work, it, zip, deployment))
+  })
+
+  const moving = plan.functions.filter(({ alias }) => alias.do !== 'keep')
+  if (moving.length > 0) await lookAtMigrations(work, versions, options.migrate)
+
+  for (const it of lowerFirst(plan.functions)) await reserve(work, it)
+  for (const it of moving) await moveAlias(work, it, versions.get(it.wanted.key)!)
+  for (const it of plan.functions) {
+    for (const trigger of it.actual?.triggers ?? [])
+      if (trigger.type === 'http' && trigger.url) urls.set(it.wanted.key, trigger.url)
+    for (const change of it.triggers) {
+      const url = await changeTrigger(work, it.wanted.name, change)
+      if (url) urls.set(it.wanted.key, url)
+    }
+    if (it.wanted.triggers.every(({ type }) => type !== 'http')) urls.delete(it.wanted.key)
+  }
+
+  await changeDomain(work, plan)
+  for (const { domain } of plan.removedDomains) {
+    say(`Removing the domain ${domain}`)
+    await work.call('DeleteCustomDomain', { Domain: domain })
+  }
+  for (const { key, name } of plan.removed) {
+    say(`Removing ${key}`)
+    await removeFunction(work, name)
+  }
+  return { versions, urls }
+}
+
+/** What an interrupted deployment has published belongs to the same deployment when it is continued. */
+function unfinished(plan: Plan): string | undefined {
+  const ids = plan.functions.flatMap(({ ready, alias, actual }) =>
+    ready !== undefined && alias.do !== 'keep' ? (actual!.versions.at(-1)!.deployment ?? []) : [],
+  )
+  return ids.sort().at(-1)
+}
+
+// ---------------------------------------------------------------- code, configuration, version
+
+async function publish(work: Work, it: FunctionPlan, zip: Buffer, deployment: string): Promise<string> {
+  const { call, service, say } = work
+  const { wanted, actual, code } = it
+  const named = { FunctionName: wanted.name, Namespace: service.namespace }
+  if (!actual) {
+    say(`${wanted.key}: creating`)
+    const create = () =>
+      call('CreateFunction', {
+        ...named,
+        Description: functionMark(ownerOf(service.service, service.stage)),
+        Type: 'Event',
+        Handler: wanted.handler,
+        Runtime: wanted.runtime,
+        Code: { ZipFile: zip.toString('base64') },
+        ...configurationOf(wanted.configuration, undefined),
+        ...tagsOf(service),
+      })
+    await create().catch(async (error: unknown) => {
+      // Its name is taken as long as the one before it is being deleted.
+      if (!(error instanceof DeployFault) || !error.code.startsWith('ResourceInUse')) throw error
+      await untilGone(work, wanted.name)
+      await create()
+    })
+    await untilActive(work, wanted.name)
+  } else {
+    if (actual.status !== 'Active') await untilActive(work, wanted.name)
+    if (it.configures) {
+      say(`${wanted.key}: configuring`)
+      const configuration = configurationOf(wanted.configuration, actual.latest)
+      await call('UpdateFunctionConfiguration', { ...named, ...configuration })
+      await untilActive(work, wanted.name)
+    }
+    if (it.publishes) {
+      say(`${wanted.key}: uploading code`)
+      await call('UpdateFunctionCode', {
+        ...named,
+        Handler: wanted.handler,
+        CodeSource: 'ZipFile',
+        Code: { ZipFile: zip.toString('base64') },
+      })
+      await untilActive(work, wanted.name)
+    }
+  }
+  let version = it.ready
+  if (version === undefined) {
+    say(`${wanted.key}: publishing a version`)
+    const published = await call('PublishVersion', { ...named, Description: versionMark(deployment, code) })
+    version = published.FunctionVersion!
+  }
+  if (it.alias.do !== 'keep') await untilActive(work, wanted.name, version)
+  return version
+}
+
+/** Only what is said changes, so what is taken away has to be said as well. */
+export function configurationOf(wanted: Configuration, before: Configuration | undefined) {
+  const { memorySize, timeout, environment, role, vpc, cls, publicNet } = wanted
+  const Variables = Object.entries(environment).map(([Key, Value]) => ({ Key, Value }))
+  const hadVariables = before && Object.keys(before.environment).length > 0
+  return {
+    MemorySize: memorySize,
+    Timeout: timeout,
+    ...(Variables.length > 0
+      ? { Environment: { Variables } }
+      : // An empty list would change nothing: one nameless variable takes all away.
+        hadVariables
+        ? { Environment: { Variables: [{ Key: '', Value: '' }] } }
+        : {}),
+    ...(role || before?.role ? { Role: role ?? '' } : {}),
+    ...(vpc || before?.vpc ? { VpcConfig: { VpcId: vpc?.vpcId ?? '', SubnetId: vpc?.subnetId ?? '' } } : {}),
+    ...(cls ? { ClsLogsetId: cls.logsetId, ClsTopicId: cls.topicId } : {}),
+    PublicNetConfig: {
+      PublicNetStatus: publicNet.enabled ? 'ENABLE' : 'DISABLE',
+      EipConfig: { EipStatus: publicNet.fixedIp ? 'ENABLE' : 'DISABLE' },
+    },
+  }
+}
+
+const tagsOf = ({ tags }: Service) => {
+  const Tags = Object.entries(tags).map(([Key, Value]) => ({ Key, Value }))
+  return Tags.length > 0 ? { Tags } : {}
+}
+
+const POLL_MS = 250
+const POLL_MAX_MS = 3000
+const SETTLE_MAX_MS = 5 * 60_000
+
+/** Changes are not done when the call returns; the next one is refused until they are. */
+async function untilActive(work: Work, name: string, version?: string): Promise<void> {
+  const { call, service, sleep, nowMs } = work
+  const startMs = nowMs()
+  const qualified = version === undefined ? {} : { Qualifier: version }
+  for (let waitMs = POLL_MS; ; waitMs = Math.min(POLL_MAX_MS, waitMs * 1.5)) {
+    const it = await call('GetFunction', { FunctionName: name, Namespace: service.namespace, ...qualified })
+    if (it.Status === 'Active') return
+    if (/Fail/.test(it.Status ?? '')) {
+      const reasons = (it.StatusReasons ?? []).map(({ ErrorMessage }) => ErrorMessage).join('; ')
+      throw new DeployFault(
+        `${name} is ${it.Status}: ${reasons || it.StatusDesc || 'the platform does not say why'}. Mend it and run this again.`,
+        'FUNCTION_FAILED',
+        it.RequestId,
+      )
+    }
+    if (nowMs() - startMs > SETTLE_MAX_MS)
+      throw new DeployFault(
+        `${name} is still ${it.Status} after five minutes. Run this again: it continues where it stopped.`,
+        'FUNCTION_BUSY',
+      )
+    await sleep(waitMs)
+  }
+}
+
+// ---------------------------------------------------------------- what serves
+
+async function lookAtMigrations(
+  work: Work,
+  versions: ReadonlyMap<string, string>,
+  applies: boolean,
+): Promise<void> {
+  const { call, service, say } = work
+  const migrate = service.functions.find(({ key }) => key === MIGRATE)
+  if (!migrate)
+    return say('serverless.yml has no function migrate: nobody looks whether migrations are pending.')
+  say('Looking for pending migrations')
+  // Deployed alone, another function finds migrate as it serves now.
+  const version = versions.get(MIGRATE) ?? DEFAULT_ALIAS
+  const { namespace } = service
+  await migrateFirst(call, { namespace, name: migrate.name, version, apply: applies, say })
+}
+
+/** Whoever gives memory up goes first, or there is not enough for the others. */
+const lowerFirst = (functions: readonly FunctionPlan[]): FunctionPlan[] => {
+  const more = ({ reserve, actual }: FunctionPlan) =>
+    reserve.do === 'keep' ? 0 : (reserve.do === 'set' ? reserve.mb : 0) - (actual?.reservedMb ?? 0)
+  return functions.filter(({ reserve }) => reserve.do !== 'keep').sort((a, b) => more(a) - more(b))
+}
+
+async function reserve(
+  { call, service, say }: Work,
+  { wanted, reserve: change }: FunctionPlan,
+): Promise<void> {
+  const named = { FunctionName: wanted.name, Namespace: service.namespace }
+  say(`${wanted.key}: reserving concurrency`)
+  if (change.do === 'set')
+    await call('PutReservedConcurrencyConfig', { ...named, ReservedConcurrencyMem: change.mb })
+  else await call('DeleteReservedConcurrencyConfig', named)
+}
+
+async function moveAlias({ call, service, say }: Work, it: FunctionPlan, version: string): Promise<void> {
+  const { wanted, alias, actual } = it
+  const splits = alias.do === 'split'
+  say(`${wanted.key}: ${splits ? `a share to version ${version}` : `version ${version} serves`}`)
+  await call('UpdateAlias', {
+    FunctionName: wanted.name,
+    Namespace: service.namespace,
+    Name: DEFAULT_ALIAS,
+    FunctionVersion: splits ? actual!.alias.version : version,
+    RoutingConfig: routing(splits ? { version, weight: alias.weight } : undefined),
+  })
+}
+
+/** Left out, the routes would stay as they are. */
+export const routing = (canary: { version: string; weight: number } | undefined) => ({
+  AdditionalVersionWeights: canary ? [{ Version: canary.version, Weight: canary.weight }] : [],
+  AddtionVersionMatchs: [],
+})
+
+async function changeTrigger(
+  { call, service, say }: Work,
+  name: string,
+  change: TriggerChange,
+): Promise<string | undefined> {
+  const named = { FunctionName: name, Namespace: service.namespace }
+  if (change.do === 'delete') {
+    const { type, name: TriggerName, qualifier: Qualifier } = change.actual
+    say(`${name}: removing ${type === 'http' ? 'the URL' : `the timer ${TriggerName}`}`)
+    await call('DeleteTrigger', { ...named, Type: type, TriggerName, Qualifier })
+    return undefined
+  }
+  const { wanted } = change
+  // A URL's name is the platform's to choose; this one only has to be there.
+  const wantedName = wanted.type === 'http' ? 'url-trigger' : wanted.name
+  const TriggerName = change.do === 'update' ? change.actual.name : wantedName
+  const described = {
+    ...named,
+    Type: wanted.type,
+    TriggerName,
+    Qualifier: wanted.qualifier,
+    TriggerDesc: wanted.type === 'http' ? urlDesc(wanted) : wanted.cron,
+    Enable: wanted.type === 'http' || wanted.enabled ? 'OPEN' : 'CLOSE',
+    ...(wanted.type === 'timer' ? { CustomArgument: wanted.argument } : {}),
+  }
+  say(
+    `${name}: ${change.do === 'create' ? 'adding' : 'changing'} ${wanted.type === 'http' ? 'the URL' : 'the timer'}`,
+  )
+  if (change.do === 'update') {
+    await call('UpdateTrigger', described)
+    return undefined
+  }
+  const { TriggerInfo } = await call('CreateTrigger', described)
+  const created = TriggerInfo && readTrigger(TriggerInfo)
+  return created?.type === 'http' ? created.url : undefined
+}
+
+const urlDesc = ({ authType, cors, apiGwCompatible }: FunctionUrl): string =>
+  JSON.stringify({
+    AuthType: authType,
+    NetConfig: { EnableIntranet: false, EnableExtranet: true },
+    CorsConfig: cors,
+    ApiGwCompatible: apiGwCompatible,
+  })
+
+async function changeDomain({ call, service, say }: Work, { domain: change }: Plan): Promise<void> {
+  if (change.do === 'keep') return
+  const { domain, protocol, certificateId, wafInstanceId, endpoints } = change.domain
+  say(`${domain}: ${endpoints.length} paths`)
+  const request = {
+    Domain: domain,
+    Protocol: protocol,
+    ...(certificateId ? { CertConfig: { CertificateId: certificateId } } : {}),
+    WafConfig: wafInstanceId ? { WafOpen: 'OPEN', WafInstanceId: wafInstanceId } : { WafOpen: 'CLOSE' },
+    EndpointsConfig: endpoints.map(({ functionName, qualifier, path }) => ({
+      Namespace: service.namespace,
+      FunctionName: functionName,
+      Qualifier: qualifier,
+      PathMatch: path,
+    })),
+  }
+  await call(change.do === 'create' ? 'CreateCustomDomain' : 'UpdateCustomDomain', request)
+}
+
+export async function removeFunction(work: Work, name: string): Promise<void> {
+  try {
+    await work.call('DeleteFunction', { FunctionName: name, Namespace: work.service.namespace })
+  } catch (error) {
+    if (!isGone(error)) throw error
+  }
+  await untilGone(work, name)
+}
+
+/** Until it cannot be found any more its name is taken. */
+async function untilGone({ call, service, sleep, nowMs }: Work, name: string): Promise<void> {
+  const startMs = nowMs()
+  try {
+    for (;;) {
+      await call('GetFunction', { FunctionName: name, Namespace: service.namespace })
+      if (nowMs() - startMs > SETTLE_MAX_MS)
+        throw new DeployFault(`${name} is still there after five minutes: run this again.`, 'FUNCTION_BUSY')
+      await sleep(POLL_MS)
+    }
+  } catch (error) {
+    if (!isGone(error)) throw error
+  }
+}

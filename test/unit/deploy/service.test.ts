@@ -1,0 +1,135 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parse } from 'yaml'
+import { ROOT } from '../../../deploy/bundle'
+import { readLocalStage } from '../../../deploy/invokeLocal'
+import { hideSecrets } from '../../../deploy/print'
+import { refuseService } from '../../../deploy/refuse'
+import { sandboxEnv } from '../../../local/sandbox/env'
+import { wantedService } from './wanted'
+
+test('names carry service and stage; what a function does not say comes from the provider', () => {
+  const [createOrder, , , migrate] = wantedService().functions
+  expect(createOrder).toMatchObject({
+    name: 'shop-dev-createOrder',
+    configuration: { timeout: 10, memorySize: 256 },
+  })
+  expect(migrate!.configuration.timeout).toBe(300)
+})
+
+test('a variable without a value is left out, and a function adds its own', () => {
+  const { functions } = wantedService((yml) => {
+    yml.provider.environment = { A: null, B: '', C: 1, D: true }
+    yml.functions['migrate']!.environment = { C: 2, E: 'x' }
+  })
+  expect(functions[0]!.configuration.environment).toEqual({ C: '1', D: 'true' })
+  expect(functions[3]!.configuration.environment).toEqual({ C: '2', D: 'true', E: 'x' })
+})
+
+test('one URL carries all the paths of a function; timers are named', () => {
+  const { functions } = wantedService((yml) => {
+    yml.functions['createOrder']!.events!.push({ http: { method: 'GET', path: '/orders' } })
+    yml.functions['timer']!.events!.push({ timer: { cron: '0 0 3 * * * *' } })
+  })
+  expect(functions[0]!.triggers.map(({ type }) => type)).toEqual(['http'])
+  expect(functions[0]!.routes).toHaveLength(2)
+  expect(functions[2]!.triggers.map((one) => 'name' in one && one.name)).toEqual(['timer-1', 'timer-2'])
+})
+
+test('invoke local without a stage has the environment of npm start', () => {
+  const { DATABASE_URL, ...sandbox } = sandboxEnv('http://127.0.0.1:8701/cpay/', '', '127.0.0.1')
+  expect(readLocalStage()).toEqual({ ...sandbox, DATABASE_URL: 'sqlite:.local/orders.db' })
+  expect(DATABASE_URL).toBe('')
+})
+
+test('the stages set the same variables, and no secret of theirs stands in a file', () => {
+  const read = (stage: string) =>
+    (
+      parse(readFileSync(join(ROOT, 'deploy', 'stages', `${stage}.yml`), 'utf8')) as {
+        environment: Record<string, string>
+      }
+    ).environment
+  expect(Object.keys(read('dev'))).toEqual(Object.keys(read('prod')))
+  for (const value of [...Object.values(read('dev')), ...Object.values(read('prod'))])
+    expect(value).toMatch(/^\$\{env:\w+, (null|'ssm:[\w-]+')\}$|^\$\{self:provider\.region\}$/)
+})
+
+describe('refused before any call', () => {
+  const refused = (change: Parameters<typeof wantedService>[0]) => () => refuseService(wantedService(change))
+
+  test('nothing of a service that is in order', () => expect(refused(() => undefined)).not.toThrow())
+
+  test.each([null, 'open'])('doors whose callers are not configured (%s), but not notify', (callers) => {
+    expect(refused((yml) => (yml.provider.environment!['CALLERS'] = callers))).toThrow(
+      /^createOrder: doors whose callers are not configured/,
+    )
+  })
+
+  test('an environment over 4 KB, in bytes', () => {
+    const set = (value: string) => refused((yml) => (yml.provider.environment!['LONG'] = value))
+    // CALLERSown, LEVEL1 and LONG are 10 + 6 + 4.
+    expect(set('钱'.repeat(1358) + 'xx')).not.toThrow()
+    expect(set('钱'.repeat(1358) + 'xxx')).toThrow(/has 4097 bytes, the platform takes 4096/)
+  })
+
+  test.each(['SCF_X', 'QCLOUD_X', 'TENCENTCLOUD_X'])('the reserved prefix of %s', (name) => {
+    expect(refused((yml) => (yml.provider.environment![name] = 'x'))).toThrow(
+      /prefix that belongs to the platform/,
+    )
+  })
+
+  test('a handler outside the root of the zip', () => {
+    expect(refused((yml) => (yml.functions['timer']!.handler = 'dist/timer.main_handler'))).toThrow(
+      /root of the zip/,
+    )
+  })
+
+  test('a door that may take longer than 10 s; what has no address may', () => {
+    expect(refused((yml) => (yml.functions['createOrder']!.timeout = 11))).toThrow(/a door may take 10 s/)
+    expect(refused((yml) => (yml.functions['migrate']!.timeout = 900))).not.toThrow()
+  })
+
+  test('a notify URL that Cloud Pay could not call', () => {
+    expect(refused((yml) => (yml.functions['notify']!.events![0]!.http!.authType = 'CAM'))).toThrow(
+      /cannot sign/,
+    )
+  })
+
+  test('another path of notify than the one its function answers at', () => {
+    expect(refused((yml) => (yml.functions['notify']!.events![0]!.http!.path = '/callback'))).toThrow(
+      /at \/notify/,
+    )
+  })
+
+  test('a name the platform would not take', () => {
+    expect(refused((yml) => (yml.service = 's'.repeat(60)))).toThrow(/is no function name/)
+  })
+
+  test('a domain with HTTPS and no certificate', () => {
+    expect(refused((yml) => (yml.provider.customDomain = { domain: 'pay.example.com' }))).toThrow(
+      /certificateId/,
+    )
+  })
+})
+
+test('sls print shows references, and of secrets only that they are set', () => {
+  const yml = {
+    provider: {
+      environment: {
+        CLOUD_PAY_AUTHEN_KEY: 'k',
+        DATABASE_URL: 'ssm:x',
+        CALLERS: 'own',
+        MERCHANT_WEBHOOK_SECRET: null,
+      },
+    },
+    custom: { stage: { environment: { DATABASE_URL: 'mysql://u:p@h/d' } } },
+  }
+  hideSecrets(yml)
+  expect(yml.provider.environment).toEqual({
+    CLOUD_PAY_AUTHEN_KEY: '[secret]',
+    DATABASE_URL: 'ssm:x',
+    CALLERS: 'own',
+    MERCHANT_WEBHOOK_SECRET: null,
+  })
+  expect(yml.custom.stage.environment.DATABASE_URL).toBe('[secret]')
+})
