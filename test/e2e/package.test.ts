@@ -9,7 +9,7 @@ import { makeClone, type Clone } from '../support/sls'
 /** `sls package` and `sls invoke local`, from a clone and without a cloud. */
 jest.setTimeout(60_000)
 
-const FUNCTIONS = ['closeOrder', 'createOrder', 'migrate', 'notify', 'refund', 'status', 'timer']
+const FUNCTIONS = ['closeOrder', 'createOrder', 'migrate', 'notify', 'refund', 'session', 'status', 'timer']
 
 let clone: Clone
 beforeAll(() => {
