@@ -319,6 +319,7 @@ export async function startMariadb(): Promise<Server> {
       args: (port) => [
         ...options,
         '--bind-address=127.0.0.1',
+        '--max-connections=300',
         `--port=${port}`,
         `--socket=${join(home.dir, 'socket')}`,
         `--pid-file=${join(home.dir, 'pid')}`,
@@ -348,6 +349,8 @@ export async function startPostgres(): Promise<Server> {
     const settings = (port: number) => ({
       listen_addresses: '127.0.0.1',
       port: String(port),
+      // Twenty instances at once, while those of the tests before are still taking leave.
+      max_connections: '300',
       unix_socket_directories: home.dir,
       ssl: 'on',
       ssl_cert_file: home.certificates.certFile,
