@@ -15,6 +15,10 @@ const FOLDERS = /^(shared\/(payments|store|cloudpay|outbox)\/|shared\/http\/door
 const ELSEWHERE: readonly [RegExp, string][] = [
   [/^shared\/store\/(mysql|postgres|sqlite)\.ts$/, 'a driver: the simulator brings its own wire'],
   [/^shared\/store\/(open|migrate|migrations)\.ts$/, 'before the first event'],
+  [
+    /^shared\/(payments\/(price|quote)|store\/(catalogue|revocations|spent))\.ts$/,
+    'callers and prices: the simulator lets everybody in, at any price',
+  ],
 ]
 
 /** Single awaits, by how they begin. */
@@ -35,6 +39,11 @@ const NOT_IN_RUNS: readonly [file: string, text: RegExp, why: string][] = [
     'money that upstream has never heard of: that would be invented',
   ],
   ['shared/payments/bill.ts', /^await noteUnread/, 'a bill that cannot be read for two days'],
+  ['shared/payments/create.ts', /^await isQuoteUsed/, 'quotes: see above'],
+  ['shared/store/orders.ts', /findByQuote|sayCount|countOpen/, 'quotes and limits: see above'],
+  ['shared/store/counters.ts', /countUp|findCounter|\.\.\.rate|sayCount|forgetRates/, 'limits: see above'],
+  ['shared/store/transaction.ts', /^await store\.connection\.run\(query\)/, 'nonces: see above'],
+  ['functions/timer.ts', /tidyPeople/, 'what is kept of callers: see above'],
   [
     'shared/payments/reconcile.ts',
     /^await raise\(payments, \{ kind: 'state_unknown'/,
