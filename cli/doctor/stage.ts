@@ -7,7 +7,7 @@ import { functionNames, ROOT } from '../../deploy/bundle'
 import { environmentSize } from '../../deploy/refuse'
 import { readService, type Service, type Yml } from '../../deploy/service'
 import { ConfigurationFault, readConfig, SANDBOX_MERCHANT, type Env } from '../../shared/base/config'
-import { referringNames, SECRET_NAMES } from '../../shared/tencent/references'
+import { referringNames, SECRET_NAMES } from '../../shared/tencent/names'
 import { leftOut, ok, wrong, type Finding } from './finding'
 
 /** What a stage of serverless.yml would deploy, as sls itself reads it. */
