@@ -1,4 +1,5 @@
 import { APP_KINDS, SCOPES, type AppKind, type PayerField, type Scope } from './caller'
+import { readEntries, type Entry, type FaultSink } from './entries'
 import { Secret } from './secrets'
 
 /** A mini-program, official account or Alipay app whose payers may log in. */
@@ -72,7 +73,6 @@ export const SESSION_LIFE_MAX_S = 7200
 export const SANDBOX_SECRET = 'sandbox0people0not0a0secret'
 
 type Env = Record<string, string | undefined>
-type FaultSink = (name: string, why: string) => unknown
 type Whole = (name: string, fallback: number, min: number, max: number) => number
 type MerchantIds = { out_sub_mch_id: string }
 
@@ -96,13 +96,20 @@ export function readPeople(
   whole: Whole,
   fault: FaultSink,
 ): People {
-  const entries = (name: string) => readEntries(env[name], name, merchants, fault)
+  const entries = (name: string) => readEntries(env[name], name, fault)
+  /** The first sub-merchant, unless the entry names another one that is configured. */
+  const merchantOf = (entry: Entry): string => {
+    const id = entry.optional('out_sub_mch_id') ?? merchants[0].out_sub_mch_id
+    const known = merchants.find(({ out_sub_mch_id }) => out_sub_mch_id === id)
+    if (!known) entry.refuse('out_sub_mch_id')
+    return known?.out_sub_mch_id ?? ''
+  }
 
   const apps = entries('CLOUD_PAY_APPS').map((entry): PayerApp => {
     const kind = entry.oneOf('kind', APP_KINDS)
     const alipay = kind === 'alipay'
     return {
-      out_sub_mch_id: entry.merchant(),
+      out_sub_mch_id: merchantOf(entry),
       app_id: entry.text('app_id', APP_ID),
       kind,
       id_field: entry.oneOf('id_field', ID_FIELDS[kind]),
@@ -124,7 +131,7 @@ export function readPeople(
     if (!Array.isArray(scopes) || known.length === 0 || known.length !== scopes.length) entry.refuse('scopes')
     return {
       name: entry.text('name', NAME),
-      out_sub_mch_id: entry.merchant(),
+      out_sub_mch_id: merchantOf(entry),
       secret: new Secret(entry.text('secret', SHARED)),
       scopes: known,
     }
@@ -158,9 +165,9 @@ export function readPeople(
     return {
       name: entry.text('name', NAME),
       iss: entry.text('iss', ISSUER),
-      out_sub_mch_id: entry.merchant(),
+      out_sub_mch_id: merchantOf(entry),
       alg,
-      key: new Secret(alg === 'HS256' ? entry.text('secret', SHARED) : entry.publicJwk('jwk', alg)),
+      key: new Secret(alg === 'HS256' ? entry.text('secret', SHARED) : publicJwk(entry, 'jwk', alg)),
     }
   })
   unique(
@@ -236,57 +243,12 @@ export const secretsOf = (people: People): Secret[] => [
   ...people.quoteKeys.filter(({ alg }) => alg === 'HS256').map(({ key }) => key),
 ]
 
-/** A JSON list, entry by entry; what is wrong is told by place and member, never by value. */
-function readEntries(
-  value: string | undefined,
-  name: string,
-  merchants: readonly [MerchantIds, ...MerchantIds[]],
-  fault: FaultSink,
-) {
-  if (!value) return []
-  let given: unknown
-  try {
-    given = JSON.parse(value)
-  } catch {
-    given = undefined
-  }
-  if (!Array.isArray(given)) {
-    fault(name, 'must be a JSON list')
-    return []
-  }
-  return (given as unknown[]).map((one, at) => {
-    const members = (typeof one === 'object' && one !== null ? one : {}) as Record<string, unknown>
-    const refuse = (member: string) => fault(name, `has no usable ${member} in entry ${at + 1}`)
-    return {
-      refuse,
-      optional: (member: string): unknown => members[member],
-      text(member: string, pattern: RegExp): string {
-        const text = members[member]
-        if (typeof text === 'string' && pattern.test(text)) return text
-        refuse(member)
-        return ''
-      },
-      oneOf<const T extends string>(member: string, values: readonly T[]): T {
-        const found = values.find((each) => each === members[member])
-        if (found === undefined) refuse(member)
-        return found ?? values[0]!
-      },
-      /** A private key here would be one too many places for it. */
-      publicJwk(member: string, alg: 'ES256' | 'EdDSA'): string {
-        const jwk = members[member] as Record<string, unknown> | undefined
-        const fits = jwk?.['kty'] === (alg === 'ES256' ? 'EC' : 'OKP') && typeof jwk['x'] === 'string'
-        if (!fits || 'd' in jwk) refuse(member)
-        return JSON.stringify(jwk ?? {})
-      },
-      /** The first sub-merchant, unless it names another one that is configured. */
-      merchant(): string {
-        const id = members['out_sub_mch_id'] ?? merchants[0].out_sub_mch_id
-        const known = merchants.find(({ out_sub_mch_id }) => out_sub_mch_id === id)
-        if (!known) refuse('out_sub_mch_id')
-        return known?.out_sub_mch_id ?? ''
-      },
-    }
-  })
+/** A private key here would be one too many places for it. */
+function publicJwk(entry: Entry, member: string, alg: 'ES256' | 'EdDSA'): string {
+  const jwk = entry.optional(member) as Record<string, unknown> | undefined
+  const fits = jwk?.['kty'] === (alg === 'ES256' ? 'EC' : 'OKP') && typeof jwk['x'] === 'string'
+  if (!fits || 'd' in jwk) entry.refuse(member)
+  return JSON.stringify(jwk ?? {})
 }
 
 function unique(name: string, member: string, values: readonly string[], fault: FaultSink): void {
