@@ -8,7 +8,7 @@ import {
   timingSafeEqual,
   type KeyObject,
 } from 'node:crypto'
-import { PAYER_FIELDS, type AppKind, type PayerField } from '../base/caller'
+import { payerHash, PAYER_FIELDS, type AppKind, type PayerField } from '../base/caller'
 import type { PayerApp, SessionKey } from '../base/people'
 import type { Random } from '../base/random'
 
@@ -142,7 +142,7 @@ export function openSessions(sessionKeys: readonly SessionKey[], apps: readonly 
 
 /** Under which a payer's orders and revocations are kept: the same person, in whichever session. */
 export const payerKey = (out_sub_mch_id: string, payer_field: string, payer_id: string): string =>
-  `p:${createHash('sha256').update(`${out_sub_mch_id}\0${payer_field}\0${payer_id}`).digest('base64url')}`
+  `p:${payerHash(out_sub_mch_id, { payer_field, payer_id })}`
 
 const sign = (key: KeyObject, text: string): string =>
   createHmac('sha256', key).update(text, 'utf8').digest('base64url')

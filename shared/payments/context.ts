@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import type { LatePayment, Merchant } from '../base/config'
 import { Fault } from '../base/errors'
 import type { Log } from '../base/log'
@@ -100,9 +99,3 @@ export const aboutOrder = (payments: Payments, order: Order) => ({
     spbill_create_ip: payments.settings.spbillCreateIp,
   },
 })
-
-/** A payer, as a counter is named after them: their id stands in the orders alone. */
-export const payerCounter = (
-  out_sub_mch_id: string,
-  { payer_field, payer_id }: { payer_field: string; payer_id: string },
-): string => createHash('sha256').update(`${out_sub_mch_id}\0${payer_field}\0${payer_id}`).digest('base64url')
