@@ -97,6 +97,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     ...merchants.flatMap(keysOf),
     ...(config.webhook ? [config.webhook.secret] : []),
     ...secretsOf(config.people),
+    ...config.dataKeys.map(({ secret }) => secret),
     ...databaseSecrets(config.database),
   ])
   const store = overrides.store ?? openStore(config.database, clock)

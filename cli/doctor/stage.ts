@@ -137,6 +137,7 @@ const STAND_INS: Record<(typeof SECRET_NAMES)[number], string> = {
   MERCHANT_KEYS: JSON.stringify([{ name: 'standin', secret: SHARED, scopes: ['read'] }]),
   MERCHANT_WEBHOOK_SECRET: `whsec_${Buffer.alloc(24).toString('base64')}`,
   QUOTE_KEYS: JSON.stringify([{ name: 'standin', iss: 'standin', alg: 'HS256', secret: SHARED }]),
+  DATA_KEYS: JSON.stringify([{ name: 'standin', secret: SHARED }]),
   SESSION_KEYS: JSON.stringify([{ name: 'standin', secret: SHARED }]),
 }
 

@@ -1,5 +1,5 @@
 import { parseUrl, readServerAddress, type Dialect } from './databaseUrl'
-import { readEntries, type FaultSink } from './entries'
+import { readEntries, readNamedKeys, type FaultSink, type NamedKey } from './entries'
 import { readPeople, type People } from './people'
 import { Secret } from './secrets'
 
@@ -47,6 +47,8 @@ export type Config = {
    */
   callers: 'closed' | 'open' | 'own'
   people: People
+  /** What lies sealed in the database opens with these; without any, nothing is kept there that needs sealing. */
+  dataKeys: readonly NamedKey[]
 }
 
 /** All that is wrong with the configuration at once, by variable name and never by value. */
@@ -185,6 +187,7 @@ export function readConfig(env: Env, injectedAuthorize = false): Config {
     database,
     callers: injectedAuthorize || callers === 'own' ? 'own' : callers === 'open' ? 'open' : 'closed',
     people,
+    dataKeys: readNamedKeys(env['DATA_KEYS'], 'DATA_KEYS', fault),
   }
   if (faults.length > 0) throw new ConfigurationFault(faults)
   return config

@@ -1,3 +1,5 @@
+import { Secret } from './secrets'
+
 export type FaultSink = (name: string, why: string) => unknown
 
 /** One entry of a JSON list in a variable; what is wrong is told by place and member, never by value. */
@@ -37,4 +39,30 @@ export function readEntries(value: string | undefined, name: string, fault: Faul
       },
     }
   })
+}
+
+/** A secret of ours for HMAC or sealing. Of several the first is used for what is new; all of them are good for what there is. */
+export type NamedKey = { name: string; secret: Secret }
+
+export const KEY_NAME = /^[0-9A-Za-z_.-]{1,32}$/
+/** 32 characters of anything visible, which a generator fills with more than 128 bits. */
+export const KEY_SECRET = /^[!-~]{32,256}$/
+
+export function readNamedKeys(value: string | undefined, name: string, fault: FaultSink): NamedKey[] {
+  const keys = readEntries(value, name, fault).map((entry): NamedKey => ({
+    name: entry.text('name', KEY_NAME),
+    secret: new Secret(entry.text('secret', KEY_SECRET)),
+  }))
+  refuseTwice(
+    name,
+    'name',
+    keys.map((key) => key.name),
+    fault,
+  )
+  return keys
+}
+
+export function refuseTwice(name: string, member: string, values: readonly string[], fault: FaultSink): void {
+  const filled = values.filter((value) => value !== '')
+  if (new Set(filled).size < filled.length) fault(name, `has one ${member} twice`)
 }

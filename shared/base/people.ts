@@ -1,5 +1,14 @@
 import { APP_KINDS, SCOPES, type AppKind, type PayerField, type Scope } from './caller'
-import { readEntries, type Entry, type FaultSink } from './entries'
+import {
+  KEY_NAME,
+  KEY_SECRET,
+  readEntries,
+  readNamedKeys,
+  refuseTwice,
+  type Entry,
+  type FaultSink,
+  type NamedKey,
+} from './entries'
 import { Secret } from './secrets'
 
 /** A mini-program, official account or Alipay app whose payers may log in. */
@@ -19,9 +28,6 @@ export type PayerApp = {
 /** A key of the merchant's server. Several are valid at once. */
 export type MerchantKey = { name: string; out_sub_mch_id: string; secret: Secret; scopes: readonly Scope[] }
 
-/** The first signs new sessions; all of them are good for those there are. */
-export type SessionKey = { name: string; secret: Secret }
-
 export const QUOTE_ALGORITHMS = ['HS256', 'ES256', 'EdDSA'] as const
 /** Whose quotes are taken: one algorithm for each key, so that a token cannot choose another. */
 export type QuoteKey = {
@@ -39,7 +45,7 @@ export type PriceWay = (typeof PRICE_WAYS)[number]
 export type People = {
   apps: readonly PayerApp[]
   merchantKeys: readonly MerchantKey[]
-  sessionKeys: readonly SessionKey[]
+  sessionKeys: readonly NamedKey[]
   sessionLifeS: number
   wechatApiUrl: string
   alipayGatewayUrl: string
@@ -76,11 +82,8 @@ type Env = Record<string, string | undefined>
 type Whole = (name: string, fallback: number, min: number, max: number) => number
 type MerchantIds = { out_sub_mch_id: string }
 
-const NAME = /^[0-9A-Za-z_.-]{1,32}$/
 const ISSUER = /^[!-~]{1,64}$/
 const APP_ID = /^[0-9A-Za-z]{1,32}$/
-/** HMAC keys: 32 characters of anything visible, which a generator fills with more than 128 bits. */
-const SHARED = /^[!-~]{32,256}$/
 const ID_FIELDS: Record<AppKind, readonly PayerField[]> = {
   // trade_type 9 knows no other.
   mini_program: ['sub_open_id'],
@@ -118,7 +121,7 @@ export function readPeople(
       needs_state: kind !== 'mini_program' && entry.optional('state') !== false,
     }
   })
-  unique(
+  refuseTwice(
     'CLOUD_PAY_APPS',
     'app_id',
     apps.map(({ app_id }) => app_id),
@@ -130,29 +133,20 @@ export function readPeople(
     const known = Array.isArray(scopes) ? SCOPES.filter((scope) => scopes.includes(scope)) : []
     if (!Array.isArray(scopes) || known.length === 0 || known.length !== scopes.length) entry.refuse('scopes')
     return {
-      name: entry.text('name', NAME),
+      name: entry.text('name', KEY_NAME),
       out_sub_mch_id: merchantOf(entry),
-      secret: new Secret(entry.text('secret', SHARED)),
+      secret: new Secret(entry.text('secret', KEY_SECRET)),
       scopes: known,
     }
   })
-  unique(
+  refuseTwice(
     'MERCHANT_KEYS',
     'name',
     merchantKeys.map(({ name }) => name),
     fault,
   )
 
-  const sessionKeys = entries('SESSION_KEYS').map((entry): SessionKey => ({
-    name: entry.text('name', NAME),
-    secret: new Secret(entry.text('secret', SHARED)),
-  }))
-  unique(
-    'SESSION_KEYS',
-    'name',
-    sessionKeys.map(({ name }) => name),
-    fault,
-  )
+  const sessionKeys = readNamedKeys(env['SESSION_KEYS'], 'SESSION_KEYS', fault)
   if (apps.length > 0 && sessionKeys.length === 0)
     fault('SESSION_KEYS', 'is missing: the payers of CLOUD_PAY_APPS could not log in')
 
@@ -163,14 +157,14 @@ export function readPeople(
   const quoteKeys = entries('QUOTE_KEYS').map((entry): QuoteKey => {
     const alg = entry.oneOf('alg', QUOTE_ALGORITHMS)
     return {
-      name: entry.text('name', NAME),
+      name: entry.text('name', KEY_NAME),
       iss: entry.text('iss', ISSUER),
       out_sub_mch_id: merchantOf(entry),
       alg,
-      key: new Secret(alg === 'HS256' ? entry.text('secret', SHARED) : publicJwk(entry, 'jwk', alg)),
+      key: new Secret(alg === 'HS256' ? entry.text('secret', KEY_SECRET) : publicJwk(entry, 'jwk', alg)),
     }
   })
-  unique(
+  refuseTwice(
     'QUOTE_KEYS',
     'name',
     quoteKeys.map(({ name }) => name),
@@ -249,11 +243,6 @@ function publicJwk(entry: Entry, member: string, alg: 'ES256' | 'EdDSA'): string
   const fits = jwk?.['kty'] === (alg === 'ES256' ? 'EC' : 'OKP') && typeof jwk['x'] === 'string'
   if (!fits || 'd' in jwk) entry.refuse(member)
   return JSON.stringify(jwk ?? {})
-}
-
-function unique(name: string, member: string, values: readonly string[], fault: FaultSink): void {
-  const filled = values.filter((value) => value !== '')
-  if (new Set(filled).size < filled.length) fault(name, `has one ${member} twice`)
 }
 
 function readEndpoint(env: Env, name: string, fallback: string, loopback: boolean, fault: FaultSink): string {
