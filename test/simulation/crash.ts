@@ -1,6 +1,7 @@
 import ts from 'typescript'
 import { give } from './batch'
-import { bundleWorker, type Rewrite } from './bundle'
+import type { Rewrite } from '../support/planting'
+import { bundleWorker } from './bundle'
 import { PHASES } from './crashPoints'
 import type { SeededPlan } from './worker'
 
