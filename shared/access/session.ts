@@ -5,10 +5,10 @@ import {
   createHmac,
   createSecretKey,
   hkdfSync,
-  timingSafeEqual,
   type KeyObject,
 } from 'node:crypto'
 import { PAYER_FIELDS, type AppKind, type PayerField } from '../base/caller'
+import { sameText } from '../base/compare'
 import type { PayerApp, SessionKey } from '../base/people'
 import type { Random } from '../base/random'
 
@@ -146,12 +146,6 @@ export const payerKey = (out_sub_mch_id: string, payer_field: string, payer_id: 
 
 const sign = (key: KeyObject, text: string): string =>
   createHmac('sha256', key).update(text, 'utf8').digest('base64url')
-
-/** In constant time, and of the texts: another spelling of the same bytes is another text. */
-export function sameText(a: string, b: string): boolean {
-  const [left, right] = [Buffer.from(a, 'utf8'), Buffer.from(b, 'utf8')]
-  return left.length === right.length && timingSafeEqual(left, right)
-}
 
 const IV_BYTES = 12
 const TAG_BYTES = 16

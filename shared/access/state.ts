@@ -1,7 +1,8 @@
 import { createHmac, type KeyObject } from 'node:crypto'
+import { sameText } from '../base/compare'
 import type { PayerApp, SessionKey } from '../base/people'
 import type { Random } from '../base/random'
-import { deriveKey, sameText } from './session'
+import { deriveKey } from './session'
 
 /**
  * The `state` of a login by redirect. Who comes back with a code must be the browser that was sent: otherwise a link
