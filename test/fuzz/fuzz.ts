@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { randomInt } from 'node:crypto'
-import { mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { build } from 'esbuild'
@@ -65,7 +65,9 @@ export async function fuzz(asked: Asked, silenceMs = SILENCE_MS): Promise<{ told
   }
   clearTimeout(silence)
   if (!told) throw new Error(`nothing more was heard at ${last}, seed ${asked.seed}: it hangs, or has ended`)
-  return { told, script: readFileSync(outfile, 'utf8') }
+  const script = readFileSync(outfile, 'utf8')
+  rmSync(outfile)
+  return { told, script }
 }
 
 const percent = (share: number) => `${(share * 100).toFixed(1)} %`
