@@ -70,11 +70,18 @@ export async function fuzz(asked: Asked, silenceMs = SILENCE_MS): Promise<{ told
   return { told, script }
 }
 
+function wholeNumber(name: string): number | undefined {
+  const value = process.env[name]
+  if (value === undefined || value === '') return undefined
+  if (!/^\d{1,10}$/.test(value)) throw new Error(`${name} must be a whole number`)
+  return Number(value)
+}
+
 const percent = (share: number) => `${(share * 100).toFixed(1)} %`
 
 async function main(): Promise<void> {
-  const runs = Number(process.env['RUNS'] || 1_000_000)
-  const seed = Number(process.env['SEED'] || randomInt(2 ** 31))
+  const runs = wholeNumber('RUNS') ?? 1_000_000
+  const seed = wholeNumber('SEED') ?? randomInt(2 ** 31)
   console.log(`RUNS=${runs} SEED=${seed}`)
   const { told, script } = await fuzz({ seed, runs })
   const faults = told.played.flatMap(missed)
@@ -119,4 +126,8 @@ async function main(): Promise<void> {
   }
 }
 
-if (require.main === module) void main()
+if (require.main === module)
+  main().catch((error: unknown) => {
+    console.error(error instanceof Error ? error.message : error)
+    process.exitCode = 1
+  })
