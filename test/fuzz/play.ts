@@ -88,12 +88,16 @@ export async function play(target: Target, { seed, executions, nowMs, beat }: Ar
 const SHOWN_MAX = 600
 const shown = (input: unknown): string => {
   try {
-    return JSON.stringify(input, (_, value: unknown) =>
-      Buffer.isBuffer(value) ? value.toString() : value,
-    ).slice(0, SHOWN_MAX)
+    return JSON.stringify(input, readable).slice(0, SHOWN_MAX)
   } catch {
     return String(input)
   }
+}
+
+/** Bytes as text: by the time they are shown they have become lists of numbers. */
+function readable(_name: string, value: unknown): unknown {
+  const { type, data } = (value ?? {}) as { type?: unknown; data?: number[] }
+  return type === 'Buffer' && Array.isArray(data) ? Buffer.from(data).toString() : value
 }
 
 export const ACCEPTED_MIN = 0.2
