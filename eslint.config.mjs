@@ -1,13 +1,77 @@
 import tseslint from 'typescript-eslint'
 
-const ambient = (reason) => [
-  {
-    selector: "MemberExpression[object.name='Math'][property.name='random']",
-    message: `Math.random: ${reason}`,
-  },
-  { selector: "MemberExpression[object.name='Date'][property.name='now']", message: `Date.now: ${reason}` },
-  { selector: "NewExpression[callee.name='Date'][arguments.length=0]", message: `new Date(): ${reason}` },
+const ban = (selector, message) => ({ selector, message })
+
+/** Chance for anything but tests comes from node:crypto. `Math` by any other name counts as well. */
+const chance = [
+  ban("MemberExpression[object.name='Math'][property.name='random']", 'Math.random can be guessed'),
+  ban("MemberExpression[object.name='Math'][property.value='random']", 'Math.random can be guessed'),
+  ban("VariableDeclarator[init.name='Math']", 'Math.random can be guessed'),
+  ban("CallExpression[callee.name='require'][arguments.0.value='node:crypto']", 'import it'),
+  ban('[name=/^(pseudoRandomBytes|prng|rng)$/]', 'an old name in node:crypto; use randomBytes'),
 ]
+
+const ambient = [
+  ban("MemberExpression[object.name='Date'][property.name='now']", 'Date.now: the clock is passed in'),
+  ban("NewExpression[callee.name='Date'][arguments.length=0]", 'new Date(): the clock is passed in'),
+]
+
+/** What proves who somebody is, by how it is called. A fence, and a hash of what its sender knows, prove nobody. */
+const PROOF =
+  /^(?!lease_?token$|content_?hash$)(.*(_|\b))?((authen|auth|login)_?code|signature|sign|mac|hmac|digest|hash|secret|token|password|proof|otp)s?$/i
+
+const proofs = {
+  meta: { schema: [], messages: { inTime: '{{name}} proves something: compare it with sameText' } },
+  create({ report }) {
+    const bare = (node) =>
+      ['TSAsExpression', 'TSNonNullExpression', 'ChainExpression', 'AwaitExpression'].includes(node?.type)
+        ? bare(node.expression ?? node.argument)
+        : node
+    const nameOf = (given) => {
+      const node = bare(given)
+      if (node?.type === 'Identifier') return snake(node.name)
+      if (node?.type === 'MemberExpression')
+        return node.object.name === 'lease' ? '' : snake(node.property.name ?? node.property.value)
+      if (node?.type === 'CallExpression')
+        return /^(toString|digest|slice|trim|toLowerCase|toUpperCase|reveal)$/.test(
+          node.callee.property?.name,
+        )
+          ? node.callee.property.name === 'digest'
+            ? 'digest'
+            : nameOf(node.callee.object)
+          : snake(node.callee.name)
+      return ''
+    }
+    const snake = (name) =>
+      String(name ?? '')
+        .replaceAll(/([a-z])([A-Z])/g, '$1_$2')
+        .toLowerCase()
+    // Whether there is one at all, and whether it is of a kind, tells nothing.
+    const known = (given) => {
+      const node = bare(given)
+      return node?.type === 'Literal' || node?.name === 'undefined' || node?.operator === 'typeof'
+    }
+    const look = (node, ...sides) => {
+      if (sides.some(known)) return
+      const name = sides.map(nameOf).find((each) => PROOF.test(each))
+      if (name !== undefined) report({ node, messageId: 'inTime', data: { name } })
+    }
+    return {
+      BinaryExpression(node) {
+        if (/^[!=]==?$/.test(node.operator)) look(node, node.left, node.right)
+      },
+      SwitchStatement: (node) => look(node, node.discriminant),
+      CallExpression(node) {
+        const { object, property } = node.callee
+        if (['equals', 'compare', 'localeCompare'].includes(property?.name))
+          look(node, object, ...node.arguments)
+        if (object?.name === 'Object' && property?.name === 'is') look(node, ...node.arguments)
+        if (['includes', 'indexOf'].includes(property?.name) && node.arguments.length > 0)
+          look(node, node.arguments[0])
+      },
+    }
+  },
+}
 
 export default tseslint.config(
   { ignores: ['node_modules/', '.build/', '.local/', '**/*.cjs', '**/*.mjs'] },
@@ -27,10 +91,26 @@ export default tseslint.config(
     },
   },
   {
+    files: ['functions/**', 'shared/**', 'cli/**', 'deploy/**', 'local/**'],
+    plugins: { ours: { rules: { proofs } } },
+    rules: { 'no-restricted-syntax': ['error', ...chance], 'ours/proofs': 'error' },
+  },
+  {
     // The clock and randomness are passed in: only the places that provide them may touch the real ones.
     files: ['functions/**', 'shared/**'],
-    ignores: ['shared/base/time.ts', 'shared/base/random.ts'],
-    rules: { 'no-restricted-syntax': ['error', ...ambient('the clock and randomness are passed in')] },
+    ignores: ['shared/base/time.ts', 'shared/base/random.ts', 'shared/base/compare.ts'],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        ...chance,
+        ...ambient,
+        ban("ImportSpecifier[imported.name='timingSafeEqual']", 'sameText compares what proves something'),
+        ban(
+          'ImportSpecifier[imported.name=/^random(Bytes|Int|UUID|FillSync)$|^getRandomValues$/]',
+          'randomness is passed in',
+        ),
+      ],
+    },
   },
   {
     files: ['test/**', 'local/**', 'cli/**', 'deploy/**'],

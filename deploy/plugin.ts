@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { createInterface } from 'node:readline/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parse } from 'yaml'
+import { systemChance } from '../shared/base/random'
 import type { Work } from './apply'
 import { connectControlPlane } from './controlPlane'
 import { readCredential } from './credentials'
@@ -279,7 +280,7 @@ export default class TencentProvider {
       endpoint: env['SCF_ENDPOINT'],
       httpsProxy: env['https_proxy'] ?? env['HTTPS_PROXY'],
       nowMs: Date.now,
-      random: Math.random,
+      random: systemChance,
       sleep,
     })
     const spins = process.stderr.isTTY && !env['CI']

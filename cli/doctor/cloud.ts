@@ -5,6 +5,7 @@ import { DeployFault } from '../../deploy/fault'
 import { invoke } from '../../deploy/invoke'
 import { DEFAULT_ALIAS, MIGRATE, type Service, type WantedFunction } from '../../deploy/service'
 import type { Env } from '../../shared/base/config'
+import { systemChance } from '../../shared/base/random'
 import type { Clock } from '../../shared/base/time'
 import { leftOut, messagesOf, ok, wrong, type Finding } from './finding'
 
@@ -27,7 +28,7 @@ export async function lookAtCloud(service: Service, env: Env, clock: Clock): Pro
       endpoint: env['SCF_ENDPOINT'],
       httpsProxy: env['https_proxy'] ?? env['HTTPS_PROXY'],
       nowMs: () => clock.nowMs(),
-      random: Math.random,
+      random: systemChance,
       sleep: (ms) => clock.sleep(ms),
     })
     const { functions } = await readActual(call, service)

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { createSecretKey } from 'node:crypto'
+import { sameText } from '../../shared/base/compare'
 import { AUTHEN_TYPE_HMAC_SHA256, STATUS } from '../../shared/cloudpay/enums'
 import { authenCode, authenKey, verifyAuthenCode } from '../../shared/cloudpay/signing'
 import {
@@ -34,7 +35,7 @@ const SEARCH_MAX_BYTES = 256 * 1024 * 1024
 type Explanation = { trial: Trial; findings: Finding[] }
 
 const fits = ({ text, key, code }: Trial): boolean =>
-  authenCode({ signing: createSecretKey(key) }, text) === code
+  sameText(authenCode({ signing: createSecretKey(key) }, text), code)
 
 function* applied(from: Explanation, around: Surroundings, but?: Cause): Generator<[Cause, Explanation]> {
   for (const cause of CAUSES) {

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { createHmac } from 'node:crypto'
+import { sameText } from '../../shared/base/compare'
 import type { SandboxMerchant } from './ledger'
 import type { Switches } from './switches'
 
@@ -32,9 +33,10 @@ export function openRequest(
   // The bill's request alone has no pay_mch_key.
   const merchant = merchantOf(key === undefined ? content['out_sub_mch_id'] : key?.out_sub_mch_id)
   const code = info?.a?.authen_code
-  const upper = typeof code === 'string' && switches.lowerCaseCode === 'accepted' ? code.toUpperCase() : code
+  const given = typeof code === 'string' ? code : ''
+  const upper = switches.lowerCaseCode === 'accepted' ? given.toUpperCase() : given
   const verified =
-    merchant !== undefined && info?.a?.authen_type === 1 && upper === hmac(merchant.authen_key, text)
+    merchant !== undefined && info?.a?.authen_type === 1 && sameText(upper, hmac(merchant.authen_key, text))
   return { text, content, merchant, verified }
 }
 

@@ -1,4 +1,5 @@
 import { createSign, createVerify, generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { sameText } from '../../shared/base/compare'
 import type { AppKind, PayerField } from '../../shared/base/caller'
 import { SANDBOX_SECRET } from '../../shared/base/people'
 import type { Random } from '../../shared/base/random'
@@ -117,7 +118,7 @@ export function createLogins({ clock, random }: { clock: Clock; random: Random }
     if (query('grant_type') !== 'authorization_code') return no(40002, 'invalid grant_type')
     const app = apps.find((one) => one.app_id === query('appid') && one.kind === kind)
     if (!app) return no(40013, 'invalid appid')
-    if (app.secret !== query('secret')) return no(40125, 'invalid appsecret')
+    if (!sameText(app.secret, query('secret'))) return no(40125, 'invalid appsecret')
     const code = query(kind === 'mini_program' ? 'js_code' : 'code')
     if (code === '') return no(41008, 'missing code')
     const taken = take(code, app.app_id, kind)

@@ -2,8 +2,9 @@ import { createHash, createHmac, type KeyObject } from 'node:crypto'
 import { payerHash, PAYER_FIELDS, type AppKind, type PayerField } from '../base/caller'
 import type { NamedKey } from '../base/entries'
 import type { PayerApp } from '../base/people'
+import { sameText } from '../base/compare'
 import type { Random } from '../base/random'
-import { deriveKey, sameText, sealText, unsealText } from '../base/sealing'
+import { deriveKey, sealText, unsealText } from '../base/sealing'
 
 /**
  * A payer's session: a compact JWS (RFC 7515), HS256 and nothing else. It is half of a credential. The platform writes

@@ -1,12 +1,12 @@
 import { createHash, createHmac, createSecretKey } from 'node:crypto'
 import type { Caller } from '../base/caller'
+import { sameText } from '../base/compare'
 import { Fault } from '../base/errors'
 import type { MerchantKey } from '../base/people'
 import { nowS, type Clock } from '../base/time'
 import type { Store } from '../store/open'
 import { spend } from '../store/spent'
 import type { Approach } from './authorize'
-import { sameText } from '../base/sealing'
 
 /**
  * How the merchant's server signs a request: HMAC-SHA256, with its key as text, over these lines joined by line breaks:

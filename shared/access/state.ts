@@ -1,8 +1,9 @@
 import { createHmac, type KeyObject } from 'node:crypto'
+import { sameText } from '../base/compare'
 import type { NamedKey } from '../base/entries'
 import type { PayerApp } from '../base/people'
 import type { Random } from '../base/random'
-import { deriveKey, sameText } from '../base/sealing'
+import { deriveKey } from '../base/sealing'
 
 /**
  * The `state` of a login by redirect. Who comes back with a code must be the browser that was sent: otherwise a link

@@ -28,7 +28,7 @@ export function readServerAddress(text: string, dialect: Exclude<Dialect, 'sqlit
   const url = parseUrl(text)
   if (!url?.hostname) throw new Error('must be a URL with a host')
   const host = url.hostname.replace(/^\[|\]$/g, '')
-  const database = decodeURIComponent(url.pathname.slice(1))
+  const [user, password, database] = [url.username, url.password, url.pathname.slice(1)].map(decode)
   if (!database) throw new Error('must name a database')
   const unknown = [...url.searchParams.keys()].find((name) => name !== 'tls' && name !== 'ca')
   if (unknown !== undefined) throw new Error('has an option other than tls and ca')
@@ -41,13 +41,22 @@ export function readServerAddress(text: string, dialect: Exclude<Dialect, 'sqlit
   return {
     host,
     port: url.port === '' ? PORTS[dialect] : Number(url.port),
-    user: decodeURIComponent(url.username),
-    password: decodeURIComponent(url.password),
+    user: user!,
+    password: password!,
     database,
     tls:
       tls === 'off'
         ? undefined
         : { caFile: url.searchParams.get('ca') ?? undefined, verifyHost: tls === 'verify' },
+  }
+}
+
+/** A stray `%` in a password is the usual mistake; it is told as one. */
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    throw new Error('must be percent-encoded: a % itself is %25')
   }
 }
 

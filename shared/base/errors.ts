@@ -3,6 +3,11 @@
  * people. What really happened travels as `cause` and is written to the log only.
  */
 export const FAULTS = {
+  head_invalid: {
+    status: 400,
+    zh: '路径、查询参数或请求头过长、过多,或含有不是文本的字符。',
+    en: 'Path, query or headers are too long, too many, or hold what is no text.',
+  },
   body_not_utf8: { status: 400, zh: '请求体不是 UTF-8 文本。', en: 'The request body is not UTF-8 text.' },
   body_not_base64: {
     status: 400,

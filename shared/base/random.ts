@@ -1,9 +1,12 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomInt } from 'node:crypto'
 
 /** Randomness is passed in; every number and nonce we make comes from here. */
 export type Random = (bytes: number) => Buffer
 
 export const systemRandom: Random = randomBytes
+
+/** From 0 up to 1, in 2³² steps: for waits that must not fall together. */
+export const systemChance = (): number => randomInt(2 ** 32) / 2 ** 32
 
 const ALPHABET = '0123456789abcdefghijklmnopqrstuvwxyz'
 

@@ -1,11 +1,4 @@
-import {
-  createCipheriv,
-  createDecipheriv,
-  createSecretKey,
-  hkdfSync,
-  timingSafeEqual,
-  type KeyObject,
-} from 'node:crypto'
+import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto'
 import type { NamedKey } from './entries'
 import type { Random } from './random'
 import { Secret } from './secrets'
@@ -13,12 +6,6 @@ import { Secret } from './secrets'
 /** A key for one purpose, out of one for several. */
 export const deriveKey = (secret: string, purpose: string): KeyObject =>
   createSecretKey(Buffer.from(hkdfSync('sha256', secret, '', purpose, 32)))
-
-/** In constant time, and of the texts: another spelling of the same bytes is another text. */
-export function sameText(a: string, b: string): boolean {
-  const [left, right] = [Buffer.from(a, 'utf8'), Buffer.from(b, 'utf8')]
-  return left.length === right.length && timingSafeEqual(left, right)
-}
 
 const IV_BYTES = 12
 const TAG_BYTES = 16

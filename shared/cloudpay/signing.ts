@@ -1,4 +1,5 @@
-import { createHmac, createSecretKey, timingSafeEqual, type KeyObject } from 'node:crypto'
+import { createHmac, createSecretKey, type KeyObject } from 'node:crypto'
+import { sameText } from '../base/compare'
 import type { Secret } from '../base/secrets'
 import { isWellFormed } from '../base/validate'
 
@@ -32,14 +33,10 @@ const codeWith = (key: KeyObject, decodedString: string): string =>
 export const authenCode = (key: Pick<AuthenKey, 'signing'>, decodedString: string): string =>
   codeWith(key.signing, decodedString)
 
-const CODE_LENGTH = 64
-
 /** In constant time for each key. A lower-case code is refused, as Tencent's own SDK does. */
 export function verifyAuthenCode(key: AuthenKey, decodedString: string, code: string): boolean {
-  const received = Buffer.from(code, 'utf8')
   // Half a surrogate pair has no UTF-8: it would be hashed as U+FFFD, and so two texts would have one code.
-  if (received.length !== CODE_LENGTH || !isWellFormed(decodedString)) return false
-  const isOf = (one: KeyObject) =>
-    timingSafeEqual(received, Buffer.from(codeWith(one, decodedString), 'latin1'))
+  if (!isWellFormed(decodedString)) return false
+  const isOf = (one: KeyObject) => sameText(code, codeWith(one, decodedString))
   return isOf(key.signing) || (key.alsoAccepted !== undefined && isOf(key.alsoAccepted))
 }

@@ -21,28 +21,52 @@ export type HttpRequest = {
 }
 
 export const BODY_MAX_BYTES = 64 * 1024
+/** Of names and values together, in UTF-16 units. What a wallet, a mini-program or a server sends is far below. */
+export const PATH_MAX_CHARACTERS = 1024
+export const QUERY_MAX_CHARACTERS = 4 * 1024
+export const HEADERS_MAX_CHARACTERS = 32 * 1024
+/** Names in the query, and among the headers. */
+export const NAMES_MAX = 100
 
 type Loose = Record<string, unknown>
 
 export const isHttpEvent = (event: unknown): event is Loose =>
   typeof event === 'object' && event !== null && typeof (event as Loose)['httpMethod'] === 'string'
 
-/** Everything but the body: enough to know whose request it is. */
+/** Everything but the body: enough to know whose request it is. Throws the Fault `head_invalid`. */
 export function readHead(event: Loose): Omit<HttpRequest, 'params' | 'body'> {
+  const path = typeof event['path'] === 'string' ? event['path'] : '/'
+  const query = texts(event['queryString'] ?? event['queryStringParameters'])
+  const headers = texts(event['headers'])
+  bound('path', { path }, PATH_MAX_CHARACTERS)
+  bound('query', query, QUERY_MAX_CHARACTERS)
+  bound('headers', headers, HEADERS_MAX_CHARACTERS)
   return {
     method: String(event['httpMethod']).toUpperCase(),
-    path: typeof event['path'] === 'string' ? event['path'] : '/',
-    query: texts(event['queryString'] ?? event['queryStringParameters']),
-    headers: readHeaders(event['headers']),
-    address: readAddress(event),
+    path,
+    query,
+    headers: readHeaders(headers),
+    address: readAddress(event, headers),
   }
 }
 
+/** Refused before anybody compares, signs or stores it: half a surrogate pair and U+0000 are other texts elsewhere. */
+function bound(field: string, given: Record<string, string>, maxCharacters: number): void {
+  const entries = Object.entries(given)
+  const refuse = (code: string, message: string) =>
+    new Fault('head_invalid', { fields: [{ field, code, message }] })
+  const characters = entries.reduce((sum, [name, value]) => sum + name.length + value.length, 0)
+  if (characters > maxCharacters || entries.length > NAMES_MAX)
+    throw refuse('too_large', `has at most ${NAMES_MAX} names and ${maxCharacters} characters`)
+  if (entries.some((pair) => pair.some((text) => text.includes('\0') || !isWellFormed(text))))
+    throw refuse('no_text', 'must be text without U+0000 or half of a surrogate pair')
+}
+
 /** Of IPv6 the half that a household has: the other half it chooses itself. */
-function readAddress(event: Loose): string {
+function readAddress(event: Loose, headers: Record<string, string>): string {
   const context = event['requestContext'] as Loose | null | undefined
   const [, header] =
-    Object.entries(texts(event['headers'])).find(([name]) => name.toLowerCase() === 'x-scf-remote-addr') ?? []
+    Object.entries(headers).find(([name]) => name.toLowerCase() === 'x-scf-remote-addr') ?? []
   const given = typeof context?.['sourceIp'] === 'string' ? context['sourceIp'] : (header ?? '')
   const [, v4] = /^(\d{1,3}(?:\.\d{1,3}){3})(?::\d+)?$/.exec(given) ?? []
   if (v4 !== undefined) return v4
@@ -53,9 +77,9 @@ function readAddress(event: Loose): string {
   return [...left.split(':'), '0', '0', '0', '0'].slice(0, 4).join(':')
 }
 
-function readHeaders(given: unknown): Record<string, string> {
+function readHeaders(given: Record<string, string>): Record<string, string> {
   const headers: Record<string, string> = {}
-  for (const [name, value] of Object.entries(texts(given))) {
+  for (const [name, value] of Object.entries(given)) {
     const lower = name.toLowerCase()
     if (lower.startsWith('x-scf-')) continue
     // Names that differ in case are one header: joined as well, so that none wins in silence.

@@ -31,6 +31,11 @@ async function main(): Promise<void> {
     },
     { title: 'Planted faults', command: ['npm', 'run', '--silent', 'planted-faults'] },
     { title: 'What is often built instead', command: ['npm', 'run', '--silent', 'naive-variants'] },
+    {
+      title: 'Fuzzing of every parser',
+      command: ['npm', 'run', '--silent', 'fuzz'],
+      env: { RUNS: runs, SEED: seed },
+    },
     { title: 'A crash at every await', command: ['npm', 'run', '--silent', 'crash-everywhere'] },
     {
       title: 'Races on a real MariaDB and a real PostgreSQL',

@@ -116,13 +116,6 @@ test('cloudpay does not know what an order state of ours is', () => {
   expect(knowing).toEqual([])
 })
 
-test('signatures are compared in constant time, and only in signing.ts', () => {
-  const comparing = sources('shared').filter((file) =>
-    /(authen_?code|signature)\w*\s*[!=]==/i.test(readFileSync(join(root, file), 'utf8')),
-  )
-  expect(comparing).toEqual([])
-})
-
 test('deployed code names no platform event inside a verb', () => {
   const naming = sources('shared/payments').filter((file) =>
     /httpMethod|queryString|isBase64Encoded|statusCode/.test(readFileSync(join(root, file), 'utf8')),

@@ -219,6 +219,7 @@ describe('faults', () => {
     ['DATABASE_URL', 'oracle://u:p@h/d', 'must start with mysql://'],
     ['DATABASE_URL', `mysql:/u:${PASSWORD}@h/d`, 'must start with mysql://'],
     ['DATABASE_URL', `mysql://u:${PASSWORD}@h:port/d`, 'must be a URL'],
+    ['DATABASE_URL', `mysql://u:${PASSWORD}%@h/d`, 'must be percent-encoded'],
     ['DATABASE_URL', `postgres://u:${PASSWORD}@[::1/d`, 'must be a URL'],
     ['DATABASE_URL', `mysql://u:${PASSWORD}@h`, 'must name a database'],
     ['DATABASE_URL', `mysql://u:${PASSWORD}@/d`, 'must be a URL'],

@@ -332,6 +332,7 @@ describe('a fault meant for the caller', () => {
 
   // Written out: a status is a promise to whoever calls.
   const statuses: Record<FaultCode, number> = {
+    head_invalid: 400,
     body_not_utf8: 400,
     body_not_base64: 400,
     body_not_json: 400,
