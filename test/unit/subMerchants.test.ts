@@ -10,6 +10,7 @@ import {
 import { SANDBOX_APPS } from '../../local/sandbox/logins'
 import { readConfig } from '../../shared/base/config'
 import { listMerchants } from '../../shared/store/merchants'
+import type { Store } from '../../shared/store/open'
 import { otherMerchants } from '../support/shop'
 import { freshSecret } from '../support/town'
 import {
@@ -176,6 +177,30 @@ describe('a rotation during traffic', () => {
     expect(await stateOf(till, 0, number)).toBe('paid')
   })
 
+  test('that falls into the making of an App holds for the event after it', async () => {
+    const { store } = trade.database
+    let open = () => undefined as void
+    const gate = new Promise<void>((resolve) => (open = resolve))
+    let gates = 0
+    // The rows are read, and take their time to arrive.
+    const run: Store['connection']['run'] = async (query) => {
+      const said = await store.connection.run(query)
+      if (/from .merchants/.test(query.sql) && gates++ === 0) await gate
+      return said
+    }
+    const inTransaction = store.connection.inTransaction.bind(store.connection)
+    const slow = { ...store, connection: { run, inTransaction } } as unknown as Store
+    const till = trade.instance('till', { overrides: { store: slow } })
+    const first = create(till, 1)
+    while (gates === 0) await new Promise((resolve) => setImmediate(resolve))
+    await rotateKey(trade.desk, idOf(0), NEW, false)
+    sub().authen_key = NEW
+    expect(await create(till, 0)).toEqual([201, 'pending'])
+    open()
+    expect(await first).toEqual([201, 'pending'])
+    expect(await create(till, 0)).toEqual([201, 'pending'])
+  })
+
   test('is refused when it is none', async () => {
     await expect(rotateKey(trade.desk, idOf(0), oldKey, true)).rejects.toThrow('this is the key it has')
     await expect(rotateKey(trade.desk, idOf(0), 'with a blank', true)).rejects.toThrow('no usable authen_key')
@@ -258,10 +283,15 @@ describe('a disabled sub-merchant', () => {
   })
 
   test("has lists that are replaced at once: a server's key that is not in them any more is unknown", async () => {
-    const till = trade.instance()
+    const [till, session] = [trade.instance(), trade.instance('session')]
     await place(till, 0)
+    const state = { app_id: 'wx', secret_hash: 'x'.repeat(43) }
+    expect((await session.call('POST', '/session/state', state)).body).toMatchObject({ code: 'app_unknown' })
     await setLists(trade.desk, idOf(0), JSON.stringify({ merchant_keys: [] }))
     expect(await create(till, 0)).toEqual([401, 'caller_unknown'])
+    const revoke = { payer_field: 'sub_open_id', payer_id: 'oSomebody' }
+    expect((await session.signed(0, 'POST', '/session/revoke', revoke)).statusCode).toBe(401)
+    expect((await session.signed(1, 'POST', '/session/revoke', revoke)).statusCode).toBe(403)
     // What was not named is still there.
     const app_id = SANDBOX_APPS.mini_program
     const login = { app_id, code: trade.logins.codeFor(app_id), secret: freshSecret() }
