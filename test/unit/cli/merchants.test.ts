@@ -13,6 +13,8 @@ import {
 import { readConfig, SANDBOX_MERCHANT } from '../../../shared/base/config'
 import { systemRandom } from '../../../shared/base/random'
 import { systemClock } from '../../../shared/base/time'
+import { joinMerchants } from '../../../shared/base/merchants'
+import { CommitUnknown } from '../../../shared/store/connection'
 import { listMerchants } from '../../../shared/store/merchants'
 import { migrate } from '../../../shared/store/migrate'
 import type { Store } from '../../../shared/store/open'
@@ -141,15 +143,35 @@ describe('what is added', () => {
     expect((await listMerchants(store)).map(({ version }) => version)).toEqual([2, 2])
   })
 
-  test('by twenty at once is all there, or refused: no two have one prefix, name or app', async () => {
-    const same = (at: number) => ({ ...two, out_sub_mch_id: `same${at}`, order_prefix: 'same' })
+  test('by several at once is all there, or refused: no two have one prefix, nor keys of one name', async () => {
+    const prefixed = (at: number) => ({ ...two, out_sub_mch_id: `same${at}`, order_prefix: 'same' })
+    const named = (at: number) => ({ ...two, out_sub_mch_id: `named${at}`, order_prefix: `named${at}` })
     const outcomes = await Promise.allSettled([
-      ...Array.from({ length: 4 }, (_, at) => addMerchant(desk, merchantFile(same(at)))),
-      ...[two, three].map((each) => addMerchant(desk, merchantFile(each))),
+      ...[0, 1].map((at) => addMerchant(desk, merchantFile(prefixed(at)))),
+      ...[0, 1].map((at) => addMerchant(desk, merchantFile(named(at), { merchant_keys: [serverKey(7)] }))),
+      addMerchant(desk, merchantFile(three)),
     ])
     expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(3)
-    const prefixes = (await listMerchants(store)).map(({ order_prefix }) => order_prefix).sort()
-    expect(prefixes).toEqual(['m00', 'm01', 'm02', 'same'])
+    const rows = await listMerchants(store)
+    expect(joinMerchants(desk.config, rows).leftOut).toEqual([])
+    const prefixes = rows.map(({ order_prefix }) => order_prefix.replace(/^named./, 'named')).sort()
+    expect(prefixes).toEqual(['m00', 'm02', 'named', 'same'])
+  })
+
+  test('is added when only the answer to its COMMIT was lost, and is not added twice', async () => {
+    const { connection } = store
+    let lost = 0
+    const losing = {
+      run: connection.run.bind(connection),
+      inTransaction: async (work: Parameters<typeof connection.inTransaction>[0]) => {
+        await connection.inTransaction(work)
+        if (lost++ === 0) throw new CommitUnknown('commit unknown')
+      },
+    }
+    const unlucky = { ...store, connection: losing } as unknown as Store
+    expect(await addMerchant({ ...desk, store: unlucky }, merchantFile(two))).toBe('sub01')
+    expect((await listMerchants(store)).map(({ version }) => version)).toEqual([1, 1])
+    expect(lost).toBe(1)
   })
 })
 
