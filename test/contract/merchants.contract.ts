@@ -68,8 +68,13 @@ export function merchantsContract(kind: Kind): void {
     const row = newRow()
     await change(row)
     const before = await findGeneration(store)
-    // The second takes the place of a version that is not there; the prefix of the third belongs to another.
-    for (const wrong of [newRow({ version: 7 }), newRow({ order_prefix: row.order_prefix }), row])
+    // No such row, no such version of it, a prefix that belongs to another, a row that is there.
+    for (const wrong of [
+      newRow({ version: 7 }),
+      { ...row, version: 3 },
+      newRow({ order_prefix: row.order_prefix }),
+      row,
+    ])
       expect(await change(newRow(), wrong)).toBe('lost')
     expect(await listMerchants(store)).toEqual([row])
     expect(await findGeneration(store)).toBe(before)

@@ -158,6 +158,29 @@ describe('what is added', () => {
     expect(prefixes).toEqual(['m00', 'm02', 'named', 'same'])
   })
 
+  test('is decided about anew when somebody was faster after the others had been read', async () => {
+    const { connection } = store
+    const named = (each: typeof two) => merchantFile(each, { merchant_keys: [serverKey(7)] })
+    let faster: Promise<string> | undefined
+    const slow = {
+      inTransaction: connection.inTransaction.bind(connection),
+      run: async (query: Parameters<typeof connection.run>[0]) => {
+        const said = await connection.run(query)
+        if (/from .merchants/.test(query.sql)) await (faster ??= addMerchant(desk, named(two)))
+        return said
+      },
+    }
+    const adding = addMerchant(
+      { ...desk, store: { ...store, connection: slow } as unknown as Store },
+      named(three),
+    )
+    await expect(adding).rejects.toThrow('merchant_keys has one name twice')
+    expect((await listMerchants(store)).map(({ out_sub_mch_id }) => out_sub_mch_id)).toEqual([
+      'sub00',
+      'sub01',
+    ])
+  })
+
   test('is added when only the answer to its COMMIT was lost, and is not added twice', async () => {
     const { connection } = store
     let lost = 0
