@@ -6,6 +6,7 @@ import { openAuthorize } from './access/open'
 import type { Caller } from './base/caller'
 import { ConfigurationFault, databaseSecrets, keysOf, readConfig, type Config, type Env } from './base/config'
 import { createLog, writeLine, type Log } from './base/log'
+import { joinMerchants } from './base/merchants'
 import { secretsOf, type People } from './base/people'
 import { systemRandom, type Random } from './base/random'
 import { systemClock, type Clock } from './base/time'
@@ -15,11 +16,14 @@ import { createPost, type Post } from './net/post'
 import type { Send } from './net/send'
 import type { OnMessage } from './outbox/deliver'
 import { knownMerchants, type Payments } from './payments/context'
+import { findGeneration, listMerchants } from './store/merchants'
 import { openStore, type Store } from './store/open'
 import { secretsReader } from './tencent/references'
 
 /** Everything a function works with. Made once per instance and kept. */
-export type App = Payments & {
+export type App = Omit<Payments, 'newer'> & {
+  /** Another App, when the sub-merchants in the database are not those this one was made of any more. */
+  newer: () => Promise<App | undefined>
   /** Who is calling, if they may come in by this door. Throws the Faults of authorizing, and `caller_not_allowed`. */
   enter: (door: Door, request: Approach) => Promise<Caller>
   people: People
@@ -52,22 +56,22 @@ export type Overrides = {
 
 /**
  * What a function calls at every event. The App is made at the first one and kept; it is made anew when a secret it was
- * made with has changed. Without secrets by reference there is nothing to look up, and nothing is loaded for it.
+ * made with has changed, or a sub-merchant in the database. Without secrets by reference there is nothing to look up,
+ * and without DATA_KEYS no such sub-merchant to ask the database about.
  */
 export function appOpener(env: Env, overrides: Overrides = {}): () => Promise<App> {
   const log = createLog(overrides.write ?? writeLine, [])
   const read = secretsReader(env, { log, ...overrides })
-  let current: { env: Env; config: Config; app: Promise<App> } | undefined
+  let current: { env: Env; config: Config; store: Store; apps: Apps } | undefined
 
   const make = (known: Env) => {
     const config = readConfig(known, overrides.authorize !== undefined)
     const before = current
     const sameDatabase = before?.config.database.url.reveal() === config.database.url.reveal()
-    const app =
-      before && sameDatabase ? keepStore(before.app, config, overrides) : createApp(config, overrides)
-    current = { env: known, config, app }
+    const store = before && sameDatabase ? before.store : open(config, overrides)
+    current = { env: known, config, store, apps: appsOf(config, overrides, store) }
     // Whoever is still at work on the old connection reads that it is gone, and reads again.
-    if (before && !sameDatabase) void before.app.then(({ store }) => store.close()).catch(() => undefined)
+    if (before && !sameDatabase) void before.store.close().catch(() => undefined)
   }
 
   return async () => {
@@ -82,17 +86,106 @@ export function appOpener(env: Env, overrides: Overrides = {}): () => Promise<Ap
         current = { ...current, env: known }
       }
     }
-    return current!.app
+    const { apps } = current!
+    return overrides.connectsLate ? apps.lately() : apps.now()
   }
 }
 
-const keepStore = async (before: Promise<App>, config: Config, overrides: Overrides): Promise<App> =>
-  createApp(config, { ...overrides, store: (await before).store })
-
-/** The only place where the parts meet. Begins to connect to the database; what comes of it the first query hears. */
+/** The App as it is now. Begins to connect to the database; what comes of it the first query hears. */
 export async function createApp(config: Config, overrides: Overrides = {}): Promise<App> {
-  const { merchants, cloudPay } = config
+  return appsOf(config, overrides, open(config, overrides)).now()
+}
+
+function open(config: Config, overrides: Overrides): Store {
+  if (overrides.store) return overrides.store
+  const store = openStore(config.database, overrides.clock ?? systemClock)
+  if (!overrides.connectsLate) store.connection.warm()
+  return store
+}
+
+type Apps = {
+  /** Asks the database whether it has the sub-merchants the last App was made of; whatever has changed holds at once. */
+  now(): Promise<App>
+  /** Without asking, when somebody has within `STALE_MS`: a stranger gets as far as this. */
+  lately(): Promise<App>
+}
+
+/** What is new is known everywhere by then, even where nothing but strangers' requests arrive. */
+const STALE_MS = 30_000
+
+/** Apps of one configuration, one after the other, as the sub-merchants in the database change. */
+function appsOf(config: Config, overrides: Overrides, store: Store): Apps {
   const clock = overrides.clock ?? systemClock
+  const log = createLog(overrides.write ?? writeLine, [])
+  let made: { app: App; generation: string | undefined } | undefined
+  let post: Post | undefined
+
+  const assemble = (joined: Config, generation: string | undefined): App => {
+    post ??= overrides.post ?? createPost(networkOf(config, overrides))
+    const app: App = {
+      ...assembleApp(joined, overrides, { store, clock, post }),
+      newer: async () => {
+        if (generation === undefined) return undefined
+        const latest = await now()
+        return latest === app ? undefined : latest
+      },
+    }
+    made = { app, generation }
+    return app
+  }
+
+  if (config.dataKeys.length === 0) {
+    const only = async () => made?.app ?? assemble(config, undefined)
+    return { now: only, lately: only }
+  }
+
+  let askedAtMs = -Infinity
+  let making: { generation: string; app: Promise<App> } | undefined
+
+  async function join(generation: string): Promise<App> {
+    const joined = joinMerchants(config, await listMerchants(store))
+    for (const { out_sub_mch_id, faults } of joined.leftOut)
+      log({ event: 'merchant.left_out', count: 'merchant.left_out', level: 'error', out_sub_mch_id, faults })
+    return assemble(joined.config, generation)
+  }
+
+  async function now(): Promise<App> {
+    askedAtMs = clock.nowMs()
+    // Before the rows: those that are newer than their generation are only read once more.
+    const generation = await findGeneration(store)
+    if (made?.generation === generation) return made.app
+    // One that is being made of an older generation may not have seen what has changed since.
+    if (making?.generation !== generation) {
+      const one = { generation, app: join(generation) }
+      making = one
+      const done = () => void (making === one && (making = undefined))
+      one.app.then(done, done)
+    }
+    return making.app
+  }
+
+  async function lately(): Promise<App> {
+    if (!made) return now()
+    if (clock.nowMs() - askedAtMs < STALE_MS) return made.app
+    // Who has something good to show asks again, and hears of the database then.
+    return now().catch(() => made!.app)
+  }
+
+  return { now, lately }
+}
+
+const networkOf = ({ cloudPay }: Config, overrides: Overrides) => ({
+  ca: readCa(cloudPay.caFile),
+  prepareFor: overrides.asksAtOnce ? cloudPay.baseUrl : undefined,
+})
+
+/** The only place where the parts meet. */
+function assembleApp(
+  config: Config,
+  overrides: Overrides,
+  { store, clock, post }: { store: Store; clock: Clock; post: Post },
+): Omit<App, 'newer'> {
+  const { merchants, cloudPay } = config
   const log = createLog(overrides.write ?? writeLine, [
     ...merchants.flatMap(keysOf),
     ...(config.webhook ? [config.webhook.secret] : []),
@@ -100,11 +193,6 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     ...config.dataKeys.map(({ secret }) => secret),
     ...databaseSecrets(config.database),
   ])
-  const store = overrides.store ?? openStore(config.database, clock)
-  if (!overrides.store && !overrides.connectsLate) store.connection.warm()
-  const ca = readCa(cloudPay.caFile)
-  const post =
-    overrides.post ?? createPost({ ca, prepareFor: overrides.asksAtOnce ? cloudPay.baseUrl : undefined })
   const authorize = overrides.authorize ?? doorKeeper(config, { store, clock, log })
   return {
     merchants: knownMerchants(merchants),

@@ -18,7 +18,16 @@ import { hashSecret, isSessionSecret, openSessions, payerKey } from './session'
 import { openStates, STATE_LIFE_S } from './state'
 import { wechatExchange } from './wechat'
 
-type Around = { people: People; store: Store; clock: Clock; random: Random; log: Log; ask: Ask }
+type Around = {
+  people: People
+  /** As it is now, when that is not this. */
+  newer: () => Promise<{ people: People; newer: Around['newer'] } | undefined>
+  store: Store
+  clock: Clock
+  random: Random
+  log: Log
+  ask: Ask
+}
 
 const Secret32 = v.pipe(v.string(), v.check(isSessionSecret, 'must be 32 bytes as base64url'))
 const AppId = v.pipe(v.string(), v.regex(/^[0-9A-Za-z]{1,32}$/))
@@ -54,8 +63,11 @@ function readAs<Schema extends v.GenericSchema>(schema: Schema, body: unknown): 
   return read.output
 }
 
+export type NewSession = { token: string; expires_at: number; expires_in: number; app_id: string }
+
 /** What payers do before they are anybody: get a `state`, bring a code, and later end what they began. */
-export function openLogins({ people, store, clock, random, log, ask }: Around) {
+export function openLogins(around: Around) {
+  const { people, store, clock, random, log, ask } = around
   const sessions = openSessions(people.sessionKeys, people.apps)
   const states = openStates(people.sessionKeys)
   const exchanges: Record<'wechat' | 'alipay', Exchange> = {
@@ -65,7 +77,7 @@ export function openLogins({ people, store, clock, random, log, ask }: Around) {
 
   function appOf(app_id: string): PayerApp {
     const app = people.apps.find((one) => one.app_id === app_id)
-    if (!app) throw new Fault('app_unknown')
+    if (!app || app.disabled) throw new Fault('app_unknown')
     return app
   }
 
@@ -90,7 +102,7 @@ export function openLogins({ people, store, clock, random, log, ask }: Around) {
      * A session for who brings a code. What can be refused from memory is, before the database is touched; what is over
      * a limit, before WeChat or Alipay are.
      */
-    async login(body: unknown, address: string, deadline: Deadline) {
+    async login(body: unknown, address: string, deadline: Deadline): Promise<NewSession> {
       const request = readAs(LoginRequest, body)
       const app = appOf(request.app_id)
       const secretHash = hashSecret(request.secret)
@@ -99,6 +111,12 @@ export function openLogins({ people, store, clock, random, log, ask }: Around) {
       if (app.needs_state !== (request.state !== undefined)) throw refuse(app, 'state_missing')
       if (app.needs_state && until === undefined) throw refuse(app, 'state_wrong')
 
+      // The app may not be served any more since a moment ago.
+      const now = await around.newer()
+      if (now) {
+        const { people, newer } = now
+        return openLogins({ ...around, people, newer }).login(body, address, deadline)
+      }
       await this.countLogin(address)
       if (until !== undefined && !(await spend(store, { kind: 'state', id: request.state!, until })))
         throw refuse(app, 'state_used')
@@ -115,8 +133,8 @@ export function openLogins({ people, store, clock, random, log, ask }: Around) {
         throw new Fault('login_unavailable')
       }
 
-      const around = { nowS: nowS(clock), lifeS: people.sessionLifeS, random }
-      const { token, session } = sessions.issue(app, exchanged.payer_id, secretHash, around)
+      const begun = { nowS: nowS(clock), lifeS: people.sessionLifeS, random }
+      const { token, session } = sessions.issue(app, exchanged.payer_id, secretHash, begun)
       log({ event: 'login.done', count: 'login.done', app_id: app.app_id, session: session.jti })
       return { token, expires_at: session.exp, expires_in: session.exp - session.iat, app_id: app.app_id }
     },

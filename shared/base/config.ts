@@ -1,5 +1,5 @@
 import { parseUrl, readServerAddress, type Dialect } from './databaseUrl'
-import { readEntries, readNamedKeys, type FaultSink, type NamedKey } from './entries'
+import { readEntries, readNamedKeys, type Entry, type FaultSink, type NamedKey } from './entries'
 import { readPeople, type People } from './people'
 import { Secret } from './secrets'
 
@@ -12,6 +12,8 @@ export type Merchant = {
   authen_key: Secret
   /** Accepted on what comes, never used to sign: the key before or after this one, while it is being replaced. */
   authen_key_also_accepted: Secret | undefined
+  /** No new orders; what is open goes on, and its keys with it. */
+  disabled?: boolean
 }
 
 /** Money that comes for a closed or failed order. */
@@ -112,9 +114,9 @@ export function readConfig(env: Env, injectedAuthorize = false): Config {
     out_shop_id: text('CLOUD_PAY_OUT_SHOP_ID', ID, '1 to 32 letters and digits'),
     order_prefix: text('CLOUD_PAY_ORDER_PREFIX', PREFIX, 'letters and digits'),
     // The key is literal text: a stray blank or line break from copying would sign differently.
-    authen_key: new Secret(text('CLOUD_PAY_AUTHEN_KEY', KEY, 'visible ASCII without blanks')),
+    authen_key: new Secret(text('CLOUD_PAY_AUTHEN_KEY', AUTHEN_KEY, 'visible ASCII without blanks')),
     authen_key_also_accepted: env['CLOUD_PAY_AUTHEN_KEY_ALSO_ACCEPTED']
-      ? new Secret(text('CLOUD_PAY_AUTHEN_KEY_ALSO_ACCEPTED', KEY, 'visible ASCII without blanks'))
+      ? new Secret(text('CLOUD_PAY_AUTHEN_KEY_ALSO_ACCEPTED', AUTHEN_KEY, 'visible ASCII without blanks'))
       : undefined,
   }
   if (merchant.order_prefix.length > PREFIX_MAX) {
@@ -135,8 +137,7 @@ export function readConfig(env: Env, injectedAuthorize = false): Config {
   const spbillCreateIp = env['CLOUD_PAY_SPBILL_CREATE_IP'] || '127.0.0.1'
   if (!IPV4.test(spbillCreateIp)) fault('CLOUD_PAY_SPBILL_CREATE_IP', 'must be an IPv4 address')
 
-  const published = merchants.flatMap(keysOf).some((key) => key.reveal() === SANDBOX_MERCHANT.authen_key)
-  if (published && !base.loopback) {
+  if (merchants.some(isOfSandbox) && !base.loopback) {
     fault(
       'CLOUD_PAY_AUTHEN_KEY',
       'is the key the sandbox publishes; it works with a loopback CLOUD_PAY_BASE_URL only',
@@ -158,7 +159,9 @@ export function readConfig(env: Env, injectedAuthorize = false): Config {
     !callers &&
     !injectedAuthorize &&
     people.sessionKeys.length === 0 &&
-    people.merchantKeys.length === 0
+    people.merchantKeys.length === 0 &&
+    // The sub-merchants in the database may bring theirs.
+    !env['DATA_KEYS']
   ) {
     fault('CALLERS', 'is missing, and so are SESSION_KEYS and MERCHANT_KEYS: nobody could call')
   }
@@ -197,6 +200,9 @@ export function readConfig(env: Env, injectedAuthorize = false): Config {
 export const keysOf = ({ authen_key, authen_key_also_accepted: also }: Merchant): Secret[] =>
   also ? [authen_key, also] : [authen_key]
 
+export const isOfSandbox = (merchant: Merchant): boolean =>
+  keysOf(merchant).some((key) => key.reveal() === SANDBOX_MERCHANT.authen_key)
+
 /** The database alone, for tools that need nothing else. Throws a ConfigurationFault. */
 export function readDatabase(env: Env): Config['database'] {
   const faults: string[] = []
@@ -214,7 +220,7 @@ export function databaseSecrets({ dialect, url }: Config['database']): Secret[] 
 
 const ID = /^[0-9A-Za-z]{1,32}$/
 const PREFIX = /^[0-9A-Za-z]+$/
-const KEY = /^[!-~]{6,128}$/
+export const AUTHEN_KEY = /^[!-~]{6,128}$/
 const PREFIX_MAX = ORDER_NUMBER_MAX - ORDER_NUMBER_OWN_MIN
 
 /**
@@ -223,30 +229,33 @@ const PREFIX_MAX = ORDER_NUMBER_MAX - ORDER_NUMBER_OWN_MIN
  */
 function readOtherMerchants(value: string | undefined, first: Merchant, fault: FaultSink): Merchant[] {
   const known = [first]
-  for (const entry of readEntries(value, 'CLOUD_PAY_OTHER_MERCHANTS', fault)) {
-    const merchant: Merchant = {
-      out_mch_id: entry.text('out_mch_id', ID),
-      out_sub_mch_id: entry.text('out_sub_mch_id', ID),
-      out_shop_id: entry.text('out_shop_id', ID),
-      order_prefix: entry.text('order_prefix', PREFIX),
-      authen_key: new Secret(entry.text('authen_key', KEY)),
-      authen_key_also_accepted:
-        entry.optional('authen_key_also_accepted') === undefined
-          ? undefined
-          : new Secret(entry.text('authen_key_also_accepted', KEY)),
-    }
-    if (merchant.order_prefix.length > PREFIX_MAX) entry.say('has too long an order_prefix')
-    for (const other of known) {
-      const [a, b] = [merchant.order_prefix, other.order_prefix]
-      // What is empty here has been told of above.
-      if (a && b && (a.startsWith(b) || b.startsWith(a)))
-        entry.say('has an order_prefix that begins another,')
-      if (merchant.out_sub_mch_id && merchant.out_sub_mch_id === other.out_sub_mch_id)
-        entry.say('repeats an out_sub_mch_id')
-    }
-    known.push(merchant)
-  }
+  for (const entry of readEntries(value, 'CLOUD_PAY_OTHER_MERCHANTS', fault))
+    known.push(readMerchant(entry, known))
   return known.slice(1)
+}
+
+/** One sub-merchant beside those that are known. */
+export function readMerchant(entry: Entry, known: readonly Merchant[]): Merchant {
+  const merchant: Merchant = {
+    out_mch_id: entry.text('out_mch_id', ID),
+    out_sub_mch_id: entry.text('out_sub_mch_id', ID),
+    out_shop_id: entry.text('out_shop_id', ID),
+    order_prefix: entry.text('order_prefix', PREFIX),
+    authen_key: new Secret(entry.text('authen_key', AUTHEN_KEY)),
+    authen_key_also_accepted:
+      entry.optional('authen_key_also_accepted') === undefined
+        ? undefined
+        : new Secret(entry.text('authen_key_also_accepted', AUTHEN_KEY)),
+  }
+  if (merchant.order_prefix.length > PREFIX_MAX) entry.say('has too long an order_prefix')
+  for (const other of known) {
+    const [a, b] = [merchant.order_prefix, other.order_prefix]
+    // What is empty here has been told of above.
+    if (a && b && (a.startsWith(b) || b.startsWith(a))) entry.say('has an order_prefix that begins another,')
+    if (merchant.out_sub_mch_id && merchant.out_sub_mch_id === other.out_sub_mch_id)
+      entry.say('repeats an out_sub_mch_id')
+  }
+  return merchant
 }
 
 function readNotifyUrl(value: string | undefined, loopback: boolean, fault: FaultSink): string | undefined {

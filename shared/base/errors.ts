@@ -105,6 +105,11 @@ export const FAULTS = {
     zh: '金额超过单笔上限。',
     en: 'The amount is over the limit of one order.',
   },
+  merchant_disabled: {
+    status: 403,
+    zh: '这个子商户已停用,不能下新单。',
+    en: 'This sub-merchant is disabled and takes no new orders.',
+  },
   app_unknown: { status: 400, zh: '没有配置这个 app_id。', en: 'This app_id is not configured.' },
   path_not_found: { status: 404, zh: '没有这个地址。', en: 'There is nothing at this path.' },
   notification_refused: { status: 401, zh: '通知未通过校验。', en: 'The notification is not accepted.' },

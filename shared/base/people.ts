@@ -23,6 +23,8 @@ export type PayerApp = {
   alipay_public_key: string | undefined
   /** A code that comes with a redirect must come with the `state` this browser was given. */
   needs_state: boolean
+  /** Of a sub-merchant that is disabled: who has logged in may see their orders, nobody logs in any more. */
+  disabled?: boolean
 }
 
 /** A key of the merchant's server. Several are valid at once. */
@@ -108,44 +110,8 @@ export function readPeople(
     return known?.out_sub_mch_id ?? ''
   }
 
-  const apps = entries('CLOUD_PAY_APPS').map((entry): PayerApp => {
-    const kind = entry.oneOf('kind', APP_KINDS)
-    const alipay = kind === 'alipay'
-    return {
-      out_sub_mch_id: merchantOf(entry),
-      app_id: entry.text('app_id', APP_ID),
-      kind,
-      id_field: entry.oneOf('id_field', ID_FIELDS[kind]),
-      secret: new Secret(entry.text('secret', alipay ? /^[^]{1,8000}$/ : /^[!-~]{16,64}$/)),
-      alipay_public_key: alipay ? entry.text('alipay_public_key', /^[^]{1,2000}$/) : undefined,
-      needs_state: kind !== 'mini_program' && entry.optional('state') !== false,
-    }
-  })
-  refuseTwice(
-    'CLOUD_PAY_APPS',
-    'app_id',
-    apps.map(({ app_id }) => app_id),
-    fault,
-  )
-
-  const merchantKeys = entries('MERCHANT_KEYS').map((entry): MerchantKey => {
-    const scopes = entry.optional('scopes')
-    const known = Array.isArray(scopes) ? SCOPES.filter((scope) => scopes.includes(scope)) : []
-    if (!Array.isArray(scopes) || known.length === 0 || known.length !== scopes.length) entry.refuse('scopes')
-    return {
-      name: entry.text('name', KEY_NAME),
-      out_sub_mch_id: merchantOf(entry),
-      secret: new Secret(entry.text('secret', KEY_SECRET)),
-      scopes: known,
-    }
-  })
-  refuseTwice(
-    'MERCHANT_KEYS',
-    'name',
-    merchantKeys.map(({ name }) => name),
-    fault,
-  )
-
+  const apps = readApps(entries('CLOUD_PAY_APPS'), merchantOf)
+  const merchantKeys = readMerchantKeys(entries('MERCHANT_KEYS'), merchantOf)
   const sessionKeys = readNamedKeys(env['SESSION_KEYS'], 'SESSION_KEYS', fault)
   if (apps.length > 0 && sessionKeys.length === 0)
     fault('SESSION_KEYS', 'is missing: the payers of CLOUD_PAY_APPS could not log in')
@@ -154,50 +120,19 @@ export function readPeople(
   if (priceWays.some((way) => !(PRICE_WAYS as readonly string[]).includes(way)))
     fault('PAYER_PRICES', 'must be quote, catalogue or quote,catalogue')
 
-  const quoteKeys = entries('QUOTE_KEYS').map((entry): QuoteKey => {
-    const alg = entry.oneOf('alg', QUOTE_ALGORITHMS)
-    return {
-      name: entry.text('name', KEY_NAME),
-      iss: entry.text('iss', ISSUER),
-      out_sub_mch_id: merchantOf(entry),
-      alg,
-      key: new Secret(alg === 'HS256' ? entry.text('secret', KEY_SECRET) : publicJwk(entry, 'jwk', alg)),
-    }
-  })
-  refuseTwice(
-    'QUOTE_KEYS',
-    'name',
-    quoteKeys.map(({ name }) => name),
-    fault,
-  )
-  // (iss, jti) is unique in one table for all.
-  for (const { iss, out_sub_mch_id } of quoteKeys)
-    if (quoteKeys.some((other) => other.iss === iss && other.out_sub_mch_id !== out_sub_mch_id))
-      fault('QUOTE_KEYS', 'has one iss for two sub-merchants')
+  const quoteKeys = readQuoteKeys(entries('QUOTE_KEYS'), merchantOf)
+  refuseRepeats({ apps, merchantKeys, quoteKeys }, ENV_LISTS, fault)
   const deployment = env['DEPLOYMENT_NAME'] || ''
   if (priceWays.includes('quote')) {
-    if (quoteKeys.length === 0) fault('QUOTE_KEYS', 'is missing: PAYER_PRICES says that quotes are taken')
+    if (quoteKeys.length === 0 && !env['DATA_KEYS'])
+      fault('QUOTE_KEYS', 'is missing: PAYER_PRICES says that quotes are taken')
     if (!ISSUER.test(deployment))
       fault('DEPLOYMENT_NAME', 'must be 1 to 64 visible characters: the aud of quotes')
   }
 
   if (!loopback) {
-    const published = (name: string, secrets: readonly { reveal(): string }[]) => {
-      if (secrets.some((secret) => secret.reveal().startsWith(SANDBOX_SECRET)))
-        fault(name, 'holds a secret the sandbox publishes; it works with a loopback CLOUD_PAY_BASE_URL only')
-    }
-    published(
-      'MERCHANT_KEYS',
-      merchantKeys.map(({ secret }) => secret),
-    )
-    published(
-      'SESSION_KEYS',
-      sessionKeys.map(({ secret }) => secret),
-    )
-    published(
-      'QUOTE_KEYS',
-      quoteKeys.map(({ key }) => key),
-    )
+    refusePublished({ merchantKeys, quoteKeys }, ENV_LISTS, fault)
+    if (sessionKeys.some(({ secret }) => isPublished(secret))) fault('SESSION_KEYS', PUBLISHED)
   }
 
   return {
@@ -227,6 +162,95 @@ export function readPeople(
       loginsPerMinute: whole('LOGINS_PER_MINUTE', 600, 1, 1_000_000),
     },
   }
+}
+
+/** What a sub-merchant may bring of its own, wherever it is written down. */
+export type Lists = Pick<People, 'apps' | 'merchantKeys' | 'quoteKeys'>
+/** How each of them is called where it was read. */
+export type ListNames = Record<keyof Lists, string>
+const ENV_LISTS: ListNames = {
+  apps: 'CLOUD_PAY_APPS',
+  merchantKeys: 'MERCHANT_KEYS',
+  quoteKeys: 'QUOTE_KEYS',
+}
+
+type MerchantOf = (entry: Entry) => string
+
+export const readApps = (entries: readonly Entry[], merchantOf: MerchantOf): PayerApp[] =>
+  entries.map((entry) => {
+    const kind = entry.oneOf('kind', APP_KINDS)
+    const alipay = kind === 'alipay'
+    return {
+      out_sub_mch_id: merchantOf(entry),
+      app_id: entry.text('app_id', APP_ID),
+      kind,
+      id_field: entry.oneOf('id_field', ID_FIELDS[kind]),
+      secret: new Secret(entry.text('secret', alipay ? /^[^]{1,8000}$/ : /^[!-~]{16,64}$/)),
+      alipay_public_key: alipay ? entry.text('alipay_public_key', /^[^]{1,2000}$/) : undefined,
+      needs_state: kind !== 'mini_program' && entry.optional('state') !== false,
+    }
+  })
+
+export const readMerchantKeys = (entries: readonly Entry[], merchantOf: MerchantOf): MerchantKey[] =>
+  entries.map((entry) => {
+    const scopes = entry.optional('scopes')
+    const known = Array.isArray(scopes) ? SCOPES.filter((scope) => scopes.includes(scope)) : []
+    if (!Array.isArray(scopes) || known.length === 0 || known.length !== scopes.length) entry.refuse('scopes')
+    return {
+      name: entry.text('name', KEY_NAME),
+      out_sub_mch_id: merchantOf(entry),
+      secret: new Secret(entry.text('secret', KEY_SECRET)),
+      scopes: known,
+    }
+  })
+
+export const readQuoteKeys = (entries: readonly Entry[], merchantOf: MerchantOf): QuoteKey[] =>
+  entries.map((entry) => {
+    const alg = entry.oneOf('alg', QUOTE_ALGORITHMS)
+    return {
+      name: entry.text('name', KEY_NAME),
+      iss: entry.text('iss', ISSUER),
+      out_sub_mch_id: merchantOf(entry),
+      alg,
+      key: new Secret(alg === 'HS256' ? entry.text('secret', KEY_SECRET) : publicJwk(entry, 'jwk', alg)),
+    }
+  })
+
+/** What is looked up by name must be there once, whichever sub-merchants it belongs to. */
+export function refuseRepeats(lists: Lists, names: ListNames, fault: FaultSink): void {
+  const { apps, merchantKeys, quoteKeys } = lists
+  const once = (name: string, member: string, values: string[]) => refuseTwice(name, member, values, fault)
+  once(
+    names.apps,
+    'app_id',
+    apps.map(({ app_id }) => app_id),
+  )
+  once(
+    names.merchantKeys,
+    'name',
+    merchantKeys.map(({ name }) => name),
+  )
+  once(
+    names.quoteKeys,
+    'name',
+    quoteKeys.map(({ name }) => name),
+  )
+  // (iss, jti) is unique in one table for all.
+  for (const { iss, out_sub_mch_id } of quoteKeys)
+    if (quoteKeys.some((other) => other.iss === iss && other.out_sub_mch_id !== out_sub_mch_id))
+      fault(names.quoteKeys, 'has one iss for two sub-merchants')
+}
+
+const PUBLISHED = 'holds a secret the sandbox publishes; it works with a loopback CLOUD_PAY_BASE_URL only'
+const isPublished = (secret: Secret): boolean => secret.reveal().startsWith(SANDBOX_SECRET)
+
+export function refusePublished(
+  { merchantKeys, quoteKeys }: Omit<Lists, 'apps'>,
+  names: ListNames,
+  fault: FaultSink,
+): void {
+  if (merchantKeys.some(({ secret }) => isPublished(secret))) fault(names.merchantKeys, PUBLISHED)
+  if (quoteKeys.some(({ key }) => isPublished(key))) fault(names.quoteKeys, PUBLISHED)
 }
 
 /** Every secret in it, for the log to strike out. */

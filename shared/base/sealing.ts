@@ -42,6 +42,9 @@ export function seal(keys: readonly NamedKey[], text: string, about: string, ran
   return ['v1', wrapper.name, wrapped, sealText(createSecretKey(own), text, about, random)].join('~')
 }
 
+/** The name of the data key it opens with. */
+export const sealedWith = (sealed: string): string => sealed.split('~')[1] ?? ''
+
 /** Throws when no key of that name is known, or when anything about it is another. */
 export function unseal(keys: readonly NamedKey[], sealed: string, about: string): Secret {
   const [version, name, wrapped = '', text = ''] = sealed.split('~')

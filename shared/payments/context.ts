@@ -18,6 +18,11 @@ export type Payments = {
   clock: Clock
   random: Random
   log: Log
+  /**
+   * The same with the sub-merchants as they are now, or nothing when they are these. For whoever was opened without
+   * asking the database, once there is something good in hand. Throws the Fault `database_unavailable`.
+   */
+  newer: () => Promise<Payments | undefined>
   settings: {
     orderLifeS: number
     spbillCreateIp: string

@@ -69,6 +69,7 @@ export async function createOrder(
   const merchant = merchantOf(payments, request)
   const drafted = draft(() => {
     if (terms.refusal) throw terms.refusal
+    if (merchant.disabled) throw new Fault('merchant_disabled')
     return draftOrder(payments, merchant, caller, request, idempotencyKey, lease.holder, terms)
   })
   const wanted: Wanted = {

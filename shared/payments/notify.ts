@@ -29,6 +29,9 @@ const LOOK_MAX_MS = 1500
 export async function takeNotification(payments: Payments, body: Buffer, deadline: Deadline): Promise<void> {
   const opened = openNotification(body, (id) => payments.merchants.find(id)?.key)
   if (!opened.ok) throw refused(payments, opened.flaw)
+  // The key that fits may have been taken away a moment ago: then it has to fit again.
+  const newer = await payments.newer()
+  if (newer) return takeNotification({ ...newer, log: payments.log }, body, deadline)
   const { content, text } = opened
   const out_sub_mch_id = content.pay_mch_key.out_sub_mch_id!
   const out_trade_no = content.order_content.out_trade_no ?? ''

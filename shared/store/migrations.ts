@@ -209,4 +209,22 @@ export const migrations = (dialect: Dialect): Record<string, Migration> => ({
         ) ${options}`.execute(db)
     },
   },
+  '0004_merchants': {
+    async up(db: Kysely<unknown>) {
+      const longText = sql.raw(LONG_TEXT[dialect])
+      const options = sql.raw(TABLE_OPTIONS[dialect])
+      await sql`
+        CREATE TABLE merchants (
+          out_sub_mch_id varchar(32) NOT NULL PRIMARY KEY,
+          out_mch_id varchar(32) NOT NULL,
+          out_shop_id varchar(32) NOT NULL,
+          order_prefix varchar(32) NOT NULL,
+          disabled_at bigint,
+          version integer NOT NULL,
+          changed_at bigint NOT NULL,
+          sealed ${longText} NOT NULL,
+          CONSTRAINT merchants_order_prefix UNIQUE (order_prefix)
+        ) ${options}`.execute(db)
+    },
+  },
 })

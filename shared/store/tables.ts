@@ -1,4 +1,5 @@
 import type { ColumnType } from 'kysely'
+import type { MerchantRow } from '../base/merchants'
 import type { Anomaly } from '../order/anomaly'
 import type { Message } from '../order/message'
 import type { Order, OrderEvent } from '../order/order'
@@ -85,6 +86,9 @@ export type SpentTable = { kind: string; id: string; until_at: BigInteger }
 /** Sessions that ended early: one, or all that a payer had begun by `at`. */
 export type RevocationsTable = { id: string; at: BigInteger; until_at: BigInteger }
 
+/** Sub-merchants beside those of the environment, their secrets sealed. */
+export type MerchantsTable = Stored<MerchantRow, 'disabled_at' | 'changed_at'>
+
 export type Tables = {
   orders: OrdersTable
   order_events: OrderEventsTable
@@ -97,6 +101,7 @@ export type Tables = {
   catalogue: CatalogueTable
   spent: SpentTable
   revocations: RevocationsTable
+  merchants: MerchantsTable
 }
 
 /** Set by the database's clock, so not among what an insert is given. */

@@ -5,6 +5,7 @@ import { migrationsContract } from './migrations.contract'
 import { notificationsContract } from './notifications.contract'
 import { openMoneyContract } from './openMoney.contract'
 import { outboxContract } from './outbox.contract'
+import { merchantsContract } from './merchants.contract'
 import { peopleContract } from './people.contract'
 import { refundsContract } from './refunds.contract'
 
@@ -18,6 +19,7 @@ describeKinds((kind) => {
   describe('notifications', () => notificationsContract(kind))
   describe('messages and anomalies', () => outboxContract(kind))
   describe('callers, quotes and limits', () => peopleContract(kind))
+  describe('sub-merchants', () => merchantsContract(kind))
   describe('what is open', () => openMoneyContract(kind))
   describe('counters and marks', () => countersContract(kind))
 })

@@ -17,8 +17,8 @@ const ELSEWHERE: readonly [RegExp, string][] = [
   [/^shared\/store\/(mysql|postgres|sqlite)\.ts$/, 'a driver: the simulator brings its own wire'],
   [/^shared\/store\/(open|migrate|migrations)\.ts$/, 'before the first event'],
   [
-    /^shared\/(payments\/(price|quote)|store\/(catalogue|revocations|spent))\.ts$/,
-    'callers and prices: the simulator lets everybody in, at any price',
+    /^shared\/(payments\/(price|quote)|store\/(catalogue|merchants|revocations|spent))\.ts$/,
+    'callers, prices and sub-merchants in the database: the simulator lets everybody in, at any price, at one shop',
   ],
 ]
 

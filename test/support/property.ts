@@ -9,11 +9,14 @@ jest.setTimeout(30 * 60_000)
  * was killed can be replayed as well as one that failed: `PROPERTY_SEED=… npx jest …`.
  */
 export async function holds<Ts>(property: fc.IRawProperty<Ts>, runs = propertyRuns()): Promise<void> {
-  const seed = wholeNumber('PROPERTY_SEED') ?? randomInt(2 ** 31)
+  const seed = propertySeed()
   const name = expect.getState().currentTestName ?? 'property'
   process.stdout.write(`PROPERTY_SEED=${seed} PROPERTY_RUNS=${runs}  ${name}\n`)
   await fc.assert(property, { numRuns: runs, seed })
 }
+
+/** For properties that draw on their own. */
+export const propertySeed = (): number => wholeNumber('PROPERTY_SEED') ?? randomInt(2 ** 31)
 
 export const propertyRuns = (): number => wholeNumber('PROPERTY_RUNS') ?? 1000
 

@@ -163,3 +163,13 @@ test('an issuer belongs to one sub-merchant', () => {
   const env = { ...deployed, CLOUD_PAY_OTHER_MERCHANTS: list(other), QUOTE_KEYS }
   expect(faultsOf(env)).toContain('QUOTE_KEYS has one iss for two sub-merchants')
 })
+
+test('what the sub-merchants in the database may bring is not missing in the environment', () => {
+  const quoting = { ...deployed, QUOTE_KEYS: '', PAYER_PRICES: 'quote', DEPLOYMENT_NAME: 'prod' }
+  const DATA_KEYS = list({ name: 'd', secret: SECRET })
+  expect(faultsOf(quoting).join()).toContain('QUOTE_KEYS is missing')
+  expect(faultsOf({ ...quoting, DATA_KEYS })).toEqual([])
+  const nobody = { ...deployed, CLOUD_PAY_APPS: '', SESSION_KEYS: '', MERCHANT_KEYS: '', CALLERS: '' }
+  expect(faultsOf(nobody).join()).toContain('nobody could call')
+  expect(faultsOf({ ...nobody, DATA_KEYS })).toEqual([])
+})

@@ -23,6 +23,7 @@ import type * as Anomalies from '../../../shared/store/anomalies'
 import type * as Beside from '../../../shared/store/beside'
 import type * as Counters from '../../../shared/store/counters'
 import type * as Catalogue from '../../../shared/store/catalogue'
+import type * as Merchants from '../../../shared/store/merchants'
 import type * as Revocations from '../../../shared/store/revocations'
 import type * as Spent from '../../../shared/store/spent'
 import type * as Due from '../../../shared/store/due'
@@ -166,7 +167,7 @@ function edit(file: string, from: string, to: string): void {
 
 describe('what is left in', () => {
   test.each([
-    [['postgres'], 345_000],
+    [['postgres'], 352_000],
     [['mysql'], 650_000],
     [['mysql', 'postgres'], 650_000],
   ] as const)('a function with %j is small', async (drivers, limit) => {
@@ -380,6 +381,10 @@ describe('queries', () => {
     delivered_at: null,
     last_error: null,
   }
+  const merchantRow = {
+    ...{ out_sub_mch_id, out_mch_id: 'mch1', out_shop_id: 'shop1', order_prefix: 'm1' },
+    ...{ disabled_at: null, version: 1, changed_at: 7, sealed: "it's sealed" },
+  }
   const limit = { name: 'refunds:hour', periodMs: 3_600_000, max: 1000 }
   const event = { at: 7, kind: 'refund', detail: { 'it\'s "quoted"': '\\' } } as const
   const beside = { messages: [message], anomalies: [anomaly, { ...anomaly, about: 'x' }] }
@@ -406,6 +411,7 @@ describe('queries', () => {
     marks: Calls<typeof Marks>
     spent: Calls<typeof Spent>
     revocations: Calls<typeof Revocations>
+    merchants: Calls<typeof Merchants>
     catalogue: Calls<typeof Catalogue>
     anomalies: Calls<typeof Anomalies>
     beside: Calls<typeof Beside>
@@ -543,6 +549,14 @@ describe('queries', () => {
       revoke: (it, given) => [it.revoke(given, { id: "o'p", at: 7, until: 8 })],
       forgetRevocations: (it, given) => [it.forgetRevocations(given, 7)],
     },
+    merchants: {
+      findGeneration: (it, given) => [it.findGeneration(given)],
+      listMerchants: (it, given) => [it.listMerchants(given)],
+      changeMerchants: (it, given) => [
+        it.changeMerchants(given, '0', [merchantRow, { ...merchantRow, version: 2, disabled_at: 7 }]),
+        it.changeMerchants(given, '1', []),
+      ],
+    },
     catalogue: { findSku: (it, given) => [it.findSku(given, out_sub_mch_id, "it's tea")] },
     anomalies: {
       listAnomalies: (it, given) =>
@@ -619,7 +633,7 @@ describe('queries', () => {
       // Each kind, and each way of putting it that the trimmed compiler must know.
       const texts = new Set(trimmed.map(({ sql }) => sql))
       const like = (shape: RegExp) => [...texts].filter((sql) => shape.test(sql)).length
-      expect([like(/^select/), like(/^update/), like(/^insert/), like(/^delete/)]).toEqual([26, 33, 11, 3])
+      expect([like(/^select/), like(/^update/), like(/^insert/), like(/^delete/)]).toEqual([27, 35, 12, 3])
       for (const shape of [
         / limit /,
         / order by \S+ desc/,

@@ -358,6 +358,7 @@ describe('a fault meant for the caller', () => {
     quote_expired: 403,
     quote_not_yours: 403,
     order_too_large: 403,
+    merchant_disabled: 403,
     app_unknown: 400,
     path_not_found: 404,
     notification_refused: 401,
