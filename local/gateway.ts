@@ -5,6 +5,7 @@ import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { makeContext } from '../deploy/context'
+import type { Pages } from './pages'
 import { readRoutes, readTimers, type ServedRoute } from './routes'
 
 /**
@@ -15,6 +16,8 @@ export type Gateway = {
   origin: string
   /** A timer event for this function, as the platform sends it. Fails as the platform does: a line, no more. */
   fire(functionName: string): Promise<void>
+  /** Pages beside the functions, as a static hosting would have them. */
+  serve(pages: Pages): void
   close(): Promise<void>
 }
 
@@ -50,11 +53,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     ]),
   )
 
+  let pages: Pages = new Map()
+
   const server = createServer((request, response) => {
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
     request.on('end', () => {
       const url = new URL(`http://gateway${request.url ?? '/'}`)
+      const page = request.method === 'GET' ? pages.get(url.pathname) : undefined
+      if (page) return response.writeHead(200, page.headers).end(page.body)
       const route = routes.find((one) => serves(one, request.method ?? '', url.pathname))
       const handler = route && handlers.get(route.functionName)
       if (!route || !handler) {
@@ -85,6 +92,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       } catch (error) {
         process.stderr.write(`${functionName} threw: ${String(error)}\n`)
       }
+    },
+    serve(served) {
+      pages = served
     },
     close: () =>
       new Promise((resolve) => {

@@ -6,6 +6,7 @@ import { findSku } from '../shared/store/catalogue'
 import { migrate } from '../shared/store/migrate'
 import { openStore, type Store } from '../shared/store/open'
 import { startGateway, type Gateway } from './gateway'
+import { buildPages } from './pages'
 import { periodMs, readTimers } from './routes'
 import { sandboxEnv } from './sandbox/env'
 import { peopleEnv } from './sandbox/people'
@@ -51,6 +52,10 @@ export async function startMachine(options: {
     timeLimitMs: TIME_LIMIT_MS,
   })
   sandbox.setNotifyUrl(`${gateway.origin}/notify`)
+  const { origin } = gateway
+  gateway.serve(
+    await buildPages(join(ROOT, '.build', 'local-web'), { origin, sandboxOrigin: sandbox.origin }),
+  )
   const timers = readTimers(ROOT)
   const intervals =
     options.timers === 'off'
