@@ -21,6 +21,16 @@ export type Gateway = {
   close(): Promise<void>
 }
 
+/** A call a function answered. No headers: there is no secret in it. */
+export type Served = {
+  at: number
+  method: string
+  path: string
+  body: string
+  status: number
+  answer: string
+}
+
 export type EventShape = 'function-url' | 'api-gateway' | 'superset'
 
 type Handler = (
@@ -40,6 +50,8 @@ export type GatewayOptions = {
   port: number
   timeLimitMs: number
   eventShape?: EventShape
+  /** Told of what was asked of /orders, for who wants to show it. */
+  onServed?: (served: Served) => void
 }
 
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
@@ -68,9 +80,17 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         response.writeHead(404, { 'content-type': 'application/json' })
         return response.end('{"error":"no function serves this; see serverless.yml"}')
       }
+      const at = Date.now()
       const event = makeEvent(options.eventShape ?? 'function-url', request, url, Buffer.concat(chunks))
       void handler(event, makeContext(route.functionName, options.timeLimitMs)).then(
-        (answer) => response.writeHead(answer.statusCode, answer.headers).end(answer.body),
+        (answer) => {
+          const { method = '' } = request
+          const body = Buffer.concat(chunks).toString('utf8')
+          const { statusCode: status, body: said } = answer
+          if (url.pathname.startsWith('/orders'))
+            options.onServed?.({ at, method, path: url.pathname + url.search, body, status, answer: said })
+          response.writeHead(status, answer.headers).end(said)
+        },
         (error: unknown) => {
           process.stderr.write(`${route.functionName} threw: ${String(error)}\n`)
           response.writeHead(500).end()

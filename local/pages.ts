@@ -1,6 +1,13 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { apiOrigins, buildCashier, pagePolicy, type PagesConfig } from '../deploy/pages'
+import {
+  apiOrigins,
+  buildCashier,
+  buildConsole,
+  pagePolicy,
+  policyOf,
+  type PagesConfig,
+} from '../deploy/pages'
 import { SANDBOX_APPS } from './sandbox/logins'
 
 /** What the gateway serves beside the functions: exact paths, each with its bytes. Nothing is looked up on a disk. */
@@ -32,7 +39,10 @@ export function readPage(folder: string, name: string, policy: string): Pages {
   )
 }
 
-/** The payer's page, built for these two: what `npm run web` builds, with the sandbox's logins. */
+/**
+ * The payer's page, built for these two: what `npm run web` builds, with the sandbox's logins. And the console, which
+ * is for this machine alone.
+ */
 export async function buildPages(
   outdir: string,
   { origin, sandboxOrigin }: { origin: string; sandboxOrigin: string },
@@ -50,5 +60,27 @@ export async function buildPages(
     titles: { tea: '湖心奶茶-大杯' },
   }
   await buildCashier(config, outdir)
-  return readPage(outdir, 'cashier', `${pagePolicy(apiOrigins(config))}; frame-ancestors 'self'`)
+  await buildConsole({ sandbox: sandboxOrigin }, outdir)
+  const policy = `${pagePolicy(apiOrigins(config))}; frame-ancestors 'self'`
+  const cashier = readPage(outdir, 'cashier', policy)
+  const asks = { connect: [sandboxOrigin], frames: ["'self'", sandboxOrigin] }
+  const console = readPage(outdir, 'console', `${policyOf(asks)}; frame-ancestors 'none'`)
+  // The phone of the console: the cashier as it is, with a bridge in front of it.
+  const page = cashier.get('/cashier/')!
+  const html = page.body
+    .toString('utf8')
+    .replace('<script src="cashier.js"', '<script src="bridge.js"></script>$&')
+  const script = {
+    ...cashier.get('/cashier/cashier.js')!,
+    body: readFileSync(join(outdir, 'console', 'bridge.js')),
+  }
+  return new Map([
+    ...cashier,
+    ...console,
+    ['/', console.get('/console/')!],
+    ['/console/phone/', { ...page, body: Buffer.from(html) }],
+    ['/console/phone/bridge.js', script],
+    ['/console/phone/cashier.js', cashier.get('/cashier/cashier.js')!],
+    ['/console/phone/cashier.css', cashier.get('/cashier/cashier.css')!],
+  ])
 }

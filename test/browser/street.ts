@@ -83,7 +83,7 @@ export async function openStreet(sandbox: ServerOptions = {}) {
   for (const name of ['PAYER_ORDERS_PER_MINUTE', 'PAYER_OPEN_ORDERS_MAX', 'LOGINS_PER_ADDRESS'])
     process.env[name] = '1000'
   const databaseUrl = `sqlite:${join(mkdtempSync(join(tmpdir(), 'browser-')), 'orders.db')}`
-  const machine: Machine = await startMachine({ databaseUrl, timers: 'off', sandbox })
+  const machine: Machine = await startMachine({ databaseUrl, timers: 'off', sandbox, name: 'test-browser' })
   const browser: Browser = await chromium.launch({
     executablePath: CHROMIUM!,
     // Root in a container has no sandbox of its own; the pages are ours.

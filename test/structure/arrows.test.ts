@@ -43,8 +43,8 @@ const MAY_KNOW: Record<string, readonly string[]> = {
   deploy: ['shared/tencent', 'shared/net', 'shared/base'],
   // Types and nothing else: what runs in a page comes from here alone.
   web: ['shared'],
-  // What a merchant copies is what the demo uses.
-  local: ['shared', 'deploy', 'examples'],
+  // What a merchant copies is what the demo uses; and the machine answers what its console asks.
+  local: ['shared', 'deploy', 'examples', 'web'],
 }
 
 const root = resolve(__dirname, '../..')
