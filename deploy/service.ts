@@ -206,8 +206,9 @@ function readCors(cors: boolean | CorsYml, method: string): Cors {
     Enable: true,
     Origins: origins ?? ['*'],
     Methods: methods ?? [method],
-    Headers: headers ?? ['content-type', 'idempotency-key'],
-    ExposeHeaders: exposeHeaders ?? [],
+    // What a payer's page sends, and what it may read.
+    Headers: headers ?? ['content-type', 'authorization', 'x-session-secret', 'idempotency-key'],
+    ExposeHeaders: exposeHeaders ?? ['retry-after', 'x-request-id'],
     MaxAge: maxAge ?? 600,
     Credentials: credentials ?? false,
   }

@@ -5,6 +5,7 @@ import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { makeContext } from '../deploy/context'
+import type { Pages } from './pages'
 import { readRoutes, readTimers, type ServedRoute } from './routes'
 
 /**
@@ -15,7 +16,19 @@ export type Gateway = {
   origin: string
   /** A timer event for this function, as the platform sends it. Fails as the platform does: a line, no more. */
   fire(functionName: string): Promise<void>
+  /** Pages beside the functions, as a static hosting would have them. */
+  serve(pages: Pages): void
   close(): Promise<void>
+}
+
+/** A call a function answered. No headers: there is no secret in it. */
+export type Served = {
+  at: number
+  method: string
+  path: string
+  body: string
+  status: number
+  answer: string
 }
 
 export type EventShape = 'function-url' | 'api-gateway' | 'superset'
@@ -37,6 +50,8 @@ export type GatewayOptions = {
   port: number
   timeLimitMs: number
   eventShape?: EventShape
+  /** Told of what was asked of /orders, for who wants to show it. */
+  onServed?: (served: Served) => void
 }
 
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
@@ -50,20 +65,32 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     ]),
   )
 
+  let pages: Pages = new Map()
+
   const server = createServer((request, response) => {
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
     request.on('end', () => {
       const url = new URL(`http://gateway${request.url ?? '/'}`)
+      const page = request.method === 'GET' ? pages.get(url.pathname) : undefined
+      if (page) return response.writeHead(200, page.headers).end(page.body)
       const route = routes.find((one) => serves(one, request.method ?? '', url.pathname))
       const handler = route && handlers.get(route.functionName)
       if (!route || !handler) {
         response.writeHead(404, { 'content-type': 'application/json' })
         return response.end('{"error":"no function serves this; see serverless.yml"}')
       }
+      const at = Date.now()
       const event = makeEvent(options.eventShape ?? 'function-url', request, url, Buffer.concat(chunks))
       void handler(event, makeContext(route.functionName, options.timeLimitMs)).then(
-        (answer) => response.writeHead(answer.statusCode, answer.headers).end(answer.body),
+        (answer) => {
+          const { method = '' } = request
+          const body = Buffer.concat(chunks).toString('utf8')
+          const { statusCode: status, body: said } = answer
+          if (url.pathname.startsWith('/orders'))
+            options.onServed?.({ at, method, path: url.pathname + url.search, body, status, answer: said })
+          response.writeHead(status, answer.headers).end(said)
+        },
         (error: unknown) => {
           process.stderr.write(`${route.functionName} threw: ${String(error)}\n`)
           response.writeHead(500).end()
@@ -85,6 +112,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       } catch (error) {
         process.stderr.write(`${functionName} threw: ${String(error)}\n`)
       }
+    },
+    serve(served) {
+      pages = served
     },
     close: () =>
       new Promise((resolve) => {

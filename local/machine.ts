@@ -5,7 +5,9 @@ import { systemClock } from '../shared/base/time'
 import { findSku } from '../shared/store/catalogue'
 import { migrate } from '../shared/store/migrate'
 import { openStore, type Store } from '../shared/store/open'
-import { startGateway, type Gateway } from './gateway'
+import { openConsole } from './console'
+import { startGateway, type Gateway, type Served } from './gateway'
+import { buildPages } from './pages'
 import { periodMs, readTimers } from './routes'
 import { sandboxEnv } from './sandbox/env'
 import { peopleEnv } from './sandbox/people'
@@ -13,6 +15,9 @@ import { startSandbox, type SandboxServer, type ServerOptions } from './sandbox/
 
 /** The time limit of serverless.yml's functions. */
 export const TIME_LIMIT_MS = 10_000
+
+/** What the console shows of the doors. */
+const SERVED_MAX = 500
 
 export type Machine = {
   gateway: Gateway
@@ -30,42 +35,54 @@ export async function startMachine(options: {
   sandbox?: ServerOptions
   /** Off: only `tick` fires them. */
   timers?: 'on' | 'off'
+  /** Under .build/: where it builds; one of their own for machines that are started beside others. */
+  name?: string
 }): Promise<Machine> {
   const host = '127.0.0.1'
-  const bundles = join(ROOT, '.build', 'local')
+  const built = join(ROOT, '.build', options.name ?? 'local')
+  const bundles = join(built, 'functions')
   const database = readDatabase({ DATABASE_URL: options.databaseUrl })
   await bundle({ drivers: [database.dialect], outdir: bundles })
   const sandbox = await startSandbox(options.sandbox)
   const store = openStore(database, systemClock)
   await migrate(store)
   await sell(store)
-  await store.close()
   // As deployed: payers log in and the merchant's server signs. The open door is for tests.
   const people = { ...peopleEnv(sandbox.origin, sandbox.logins), CALLERS: '' }
   Object.assign(process.env, sandboxEnv(sandbox.baseUrl, options.databaseUrl, host), people)
+  const served: Served[] = []
   const gateway = await startGateway({
     root: ROOT,
     bundles,
     host,
     port: options.port ?? 0,
     timeLimitMs: TIME_LIMIT_MS,
+    onServed: (one) => {
+      served.push(one)
+      if (served.length > SERVED_MAX) served.shift()
+    },
   })
   sandbox.setNotifyUrl(`${gateway.origin}/notify`)
+  const { origin } = gateway
+  gateway.serve(await buildPages(join(built, 'web'), { origin, sandboxOrigin: sandbox.origin }))
   const timers = readTimers(ROOT)
   const intervals =
     options.timers === 'off'
       ? []
       : timers.map((timer) => setInterval(() => void gateway.fire(timer.functionName), periodMs(timer)))
+  const tick = async () => {
+    for (const { functionName } of timers) await gateway.fire(functionName)
+  }
+  sandbox.setConsole(origin, openConsole({ store, sandbox, origin, served, tick }))
   return {
     gateway,
     sandbox,
-    async tick() {
-      for (const { functionName } of timers) await gateway.fire(functionName)
-    },
+    tick,
     async stop() {
       for (const interval of intervals) clearInterval(interval)
       await gateway.close()
       await sandbox.close()
+      await store.close()
     },
   }
 }

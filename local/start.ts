@@ -28,6 +28,7 @@ async function main(): Promise<void> {
   const json = "-H 'content-type: application/json'"
   const payer = '-H "authorization: Bearer $TOKEN" -H "x-session-secret: $SECRET"'
   console.log(`
+console       ${origin}/   (open it: a phone with the payer's page, and beside it what the order leaves in the system)
 orders        ${origin}/orders          (your functions, built from this checkout)
 Cloud Pay     ${sandbox.baseUrl}   (the sandbox; what it guesses is in local/sandbox/README.md)
 database      ${databaseShown}

@@ -1,7 +1,9 @@
 import type { ServerResponse } from 'node:http'
+import { sameText } from '../../shared/base/compare'
 import type { Logins } from './logins'
 import type { Notifier } from './notifier'
 import { Refusal, type RefundOutcome, type Sandbox } from './sandbox'
+import { paySign, WECHAT_API_KEY, type SignType } from './wallet'
 import { REFUND_OUTCOMES, SWITCHES, type Switches } from './switches'
 
 /**
@@ -25,6 +27,11 @@ export async function control(
         const order = sandbox.pay(text('out_trade_no'), { late: given['late'] === true })
         const { out_trade_no, state, transaction_id } = order
         return say(200, { out_trade_no, state, transaction_id })
+      }
+      case 'POST /_sandbox/wallet': {
+        const number = orderOfPayment(sandbox, given['payment'])
+        const order = sandbox.pay(number)
+        return say(200, { out_trade_no: number, state: order.state })
       }
       case 'POST /_sandbox/login': {
         const payer = given['payer_id'] === undefined ? undefined : text('payer_id')
@@ -70,6 +77,23 @@ export async function control(
       error: error instanceof Error ? error.message : 'bad request',
     })
   }
+}
+
+/**
+ * Which order a page has handed to the wallet. WeChat's checks its signature, over exactly these members; Alipay's
+ * knows the trade by its number.
+ */
+function orderOfPayment(sandbox: Sandbox, payment: unknown): string {
+  const given = (typeof payment === 'object' && payment !== null ? payment : {}) as Record<string, string>
+  const { paySign: sign, ...signed } = given
+  const { tradeNO, signType, package: prepared } = given
+  const found = [...sandbox.orders.values()].find((order) =>
+    tradeNO === undefined ? prepared === `prepay_id=${order.prepare_id}` : tradeNO === order.trade_no,
+  )
+  if (!found) throw new Refusal('no such payment')
+  const right = () => paySign(signed, WECHAT_API_KEY, signType as SignType)
+  if (tradeNO === undefined && !sameText(sign ?? '', right())) throw new Refusal('paySign is wrong')
+  return found.out_trade_no
 }
 
 const TIMES_MAX = 100

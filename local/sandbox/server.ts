@@ -24,8 +24,24 @@ export type SandboxServer = {
   notified: readonly Notified[]
   /** For who learns the address of its receiver only after this server has started. */
   setNotifyUrl(url: string | undefined): void
+  /** The last 500 requests of the functions, each with its answer as it was sent. */
+  exchanged: readonly Exchanged[]
+  /** More controls, under /_console/, for pages of this origin alone; they may use the sandbox's controls too. */
+  setConsole(origin: string, answer: ConsoleAnswer): void
   close(): Promise<void>
 }
+
+export type Exchanged = { at: number; interface: string; request: string; answer: string }
+
+/** `undefined`: there is no such thing. */
+export type ConsoleAnswer = (asked: {
+  method: string
+  path: string
+  query: URLSearchParams
+  body: Record<string, unknown>
+}) => Promise<unknown>
+
+const EXCHANGED_MAX = 500
 
 export type ServerOptions = Partial<SandboxOptions> & {
   port?: number
@@ -59,12 +75,26 @@ export async function startSandbox(options: ServerOptions = {}): Promise<Sandbox
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,
   })
+  const exchanged: Exchanged[] = []
+  let console: { origin: string; answer: ConsoleAnswer } | undefined
   const listener: RequestListener = (request, response) => {
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
     request.on('end', () => {
       const path = (request.url ?? '/').split('?')[0]!
       const body = Buffer.concat(chunks)
+      // Of pages, the console's alone may read what is answered here.
+      if (console && request.headers.origin === console.origin)
+        response.setHeader('access-control-allow-origin', console.origin)
+      if (path.startsWith('/_console/')) {
+        if (!console || request.headers.origin !== console.origin) return void response.writeHead(404).end()
+        const { searchParams: query } = new URL(`http://sandbox${request.url ?? '/'}`)
+        return void answerConsole(
+          console.answer,
+          { method: request.method ?? '', path, query, body },
+          response,
+        )
+      }
       if (path.startsWith('/_sandbox/')) {
         return void control({ sandbox, notifier, logins }, request.method ?? '', path, body, response)
       }
@@ -73,7 +103,12 @@ export async function startSandbox(options: ServerOptions = {}): Promise<Sandbox
       if (login) return void response.writeHead(login.status, login.headers).end(login.body)
       const suffix = /^\/cpay\/(\w+)$/.exec(path)?.[1]
       if (request.method !== 'POST' || !suffix) return void response.writeHead(404).end()
-      deliver(sandbox.answer(suffix, body), response)
+      const at = (options.clock ?? systemClock).nowMs()
+      const reply = sandbox.answer(suffix, body)
+      const answer = 'body' in reply ? reply.body.toString('utf8') : `(${reply.kind})`
+      exchanged.push({ at, interface: suffix, request: body.toString('utf8'), answer })
+      if (exchanged.length > EXCHANGED_MAX) exchanged.shift()
+      deliver(reply, response)
     })
   }
   const server: Server = options.tls ? createHttpsServer(options.tls, listener) : createHttpServer(listener)
@@ -93,12 +128,35 @@ export async function startSandbox(options: ServerOptions = {}): Promise<Sandbox
     logins,
     notified: notifier.notified,
     setNotifyUrl: notifier.setConsoleUrl,
+    exchanged,
+    setConsole(origin, answer) {
+      console = { origin, answer }
+    },
     close: () =>
       new Promise((resolve) => {
         notifier.close()
         server.close(() => resolve())
         server.closeAllConnections()
       }),
+  }
+}
+
+async function answerConsole(
+  answer: ConsoleAnswer,
+  asked: { method: string; path: string; query: URLSearchParams; body: Buffer },
+  response: ServerResponse,
+): Promise<void> {
+  const say = (status: number, value: unknown) =>
+    void response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value))
+  try {
+    const given = (asked.body.length === 0 ? {} : JSON.parse(asked.body.toString('utf8'))) as Record<
+      string,
+      unknown
+    >
+    const said = await answer({ ...asked, body: given })
+    say(said === undefined ? 404 : 200, said ?? { error: 'no such thing' })
+  } catch (error) {
+    say(400, { error: error instanceof Error ? error.message : 'bad request' })
   }
 }
 

@@ -41,8 +41,10 @@ const MAY_KNOW: Record<string, readonly string[]> = {
   ],
   cli: ['shared', 'deploy'],
   deploy: ['shared/tencent', 'shared/net', 'shared/base'],
-  // What a merchant copies is what the demo uses.
-  local: ['shared', 'deploy', 'examples'],
+  // Types and nothing else: what runs in a page comes from here alone.
+  web: ['shared'],
+  // What a merchant copies is what the demo uses; and the machine answers what its console asks.
+  local: ['shared', 'deploy', 'examples', 'web'],
 }
 
 const root = resolve(__dirname, '../..')
@@ -87,7 +89,7 @@ describe.each(Object.entries(MAY_KNOW))('%s', (room, allowed) => {
 })
 
 test('every room has its row in the table', () => {
-  const rooms = new Set(['functions', 'shared', 'cli', 'deploy', 'local'].flatMap(sources).map(roomOf))
+  const rooms = new Set(['functions', 'shared', 'cli', 'deploy', 'local', 'web'].flatMap(sources).map(roomOf))
   expect([...rooms].filter((room) => !(room in MAY_KNOW))).toEqual([])
 })
 
@@ -97,6 +99,13 @@ test('only functions, commands and tests take more than a type from app.ts', () 
     .flatMap(importsOf)
     .filter(({ target, typeOnly }) => target === 'shared/app.ts' && !typeOnly)
   expect(takers).toEqual([])
+})
+
+test('web takes types alone from shared: nothing of the functions is sent to a phone', () => {
+  const taken = sources('web')
+    .flatMap(importsOf)
+    .filter(({ target, typeOnly }) => !typeOnly && !within(target, 'web'))
+  expect(taken).toEqual([])
 })
 
 test('order is pure: it never awaits', () => {

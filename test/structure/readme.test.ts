@@ -47,7 +47,7 @@ describe.each(['README.md', 'README.zh-CN.md'])('%s', (file) => {
     const rooms = readdirSync(join(root, 'shared'), { withFileTypes: true }).map((entry) =>
       entry.isDirectory() ? `${entry.name}/` : entry.name,
     )
-    for (const room of [...rooms, 'functions/', 'cli/', 'local/', 'deploy/', 'test/'])
+    for (const room of [...rooms, 'functions/', 'cli/', 'local/', 'deploy/', 'web/', 'test/'])
       expect(map).toContain(room)
   })
 

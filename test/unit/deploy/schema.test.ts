@@ -32,6 +32,9 @@ function config(change: (yml: Any) => void = () => undefined): unknown {
   for (const [key, value] of Object.entries(yml['provider']!))
     if (String(value).startsWith('${')) delete yml['provider']![key]
   yml['provider']!['environment'] = stage.environment
+  type Functions = Record<string, { events?: { http?: { cors?: unknown } }[] }>
+  for (const { events = [] } of Object.values(yml['functions'] as Functions))
+    for (const { http } of events) if (String(http?.cors).startsWith('${')) delete http!.cors
   change(yml)
   return yml
 }

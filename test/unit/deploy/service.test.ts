@@ -112,6 +112,24 @@ describe('refused before any call', () => {
   })
 })
 
+test('a page of another origin may send what payers send and read what helps it; without cors none may', () => {
+  const corsOf = (cors?: { origins: string[] }) =>
+    wantedService((yml) => {
+      if (cors) yml.functions['createOrder']!.events![0]!.http!.cors = cors
+    }).functions[0]!.triggers[0]
+  expect(corsOf({ origins: ['https://shop.example.com'] })).toMatchObject({
+    cors: {
+      Enable: true,
+      Origins: ['https://shop.example.com'],
+      Methods: ['POST'],
+      Headers: ['content-type', 'authorization', 'x-session-secret', 'idempotency-key'],
+      ExposeHeaders: ['retry-after', 'x-request-id'],
+      Credentials: false,
+    },
+  })
+  expect(corsOf()).toMatchObject({ cors: { Enable: false } })
+})
+
 test('sls print shows references, and of secrets only that they are set', () => {
   const yml = {
     provider: {

@@ -1,0 +1,32 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import * as v from 'valibot'
+import { ROOT } from './bundle'
+import { buildCashier, PagesConfig } from './pages'
+
+/**
+ * `npm run web -- FILE` writes the payer's page to .build/web, ready to be put on any static hosting. FILE is JSON:
+ * {"api": "https://pay.example.com", "wechat": {"app_id": "wx…"}, "alipay": {"app_id": "…"}, "titles": {"tea": "…"}};
+ * without a custom domain, `api` is {"session": URL, "createOrder": URL, "status": URL, "closeOrder": URL}.
+ */
+async function main(): Promise<void> {
+  const [file] = process.argv.slice(2)
+  if (!file)
+    throw new Error('npm run web -- FILE: the JSON file that says where the functions are; see the README')
+  const read = v.safeParse(PagesConfig, JSON.parse(readFileSync(file, 'utf8')))
+  if (!read.success) {
+    const [{ message }] = read.issues
+    throw new Error(`${file}: ${v.getDotPath(read.issues[0]) ?? 'all of it'}: ${message}`)
+  }
+  const outdir = join(ROOT, '.build', 'web')
+  await buildCashier(read.output, outdir)
+  const folder = join(outdir, 'cashier')
+  for (const name of readdirSync(folder)) {
+    console.log(`${relative(process.cwd(), join(folder, name))}  ${statSync(join(folder, name)).size} bytes`)
+  }
+}
+
+main().catch((error: unknown) => {
+  console.error(error instanceof Error ? error.message : error)
+  process.exitCode = 1
+})

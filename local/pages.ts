@@ -1,0 +1,86 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import {
+  apiOrigins,
+  buildCashier,
+  buildConsole,
+  pagePolicy,
+  policyOf,
+  type PagesConfig,
+} from '../deploy/pages'
+import { SANDBOX_APPS } from './sandbox/logins'
+
+/** What the gateway serves beside the functions: exact paths, each with its bytes. Nothing is looked up on a disk. */
+export type Pages = ReadonlyMap<string, { body: Buffer; headers: Record<string, string> }>
+
+const TYPES: Record<string, string> = {
+  html: 'text/html; charset=utf-8',
+  js: 'text/javascript; charset=utf-8',
+  css: 'text/css; charset=utf-8',
+}
+
+/** The files of one built page: `cashier` is at /cashier/, its script at /cashier/cashier.js. */
+export function readPage(folder: string, name: string, policy: string): Pages {
+  const files = { '': 'index.html', [`${name}.js`]: `${name}.js`, [`${name}.css`]: `${name}.css` }
+  return new Map(
+    Object.entries(files).map(([path, file]) => [
+      `/${name}/${path}`,
+      {
+        body: readFileSync(join(folder, name, file)),
+        headers: {
+          'content-type': TYPES[file.slice(file.lastIndexOf('.') + 1)]!,
+          'content-security-policy': policy,
+          'x-content-type-options': 'nosniff',
+          'referrer-policy': 'no-referrer',
+          'cache-control': 'no-cache',
+        },
+      },
+    ]),
+  )
+}
+
+/**
+ * The payer's page, built for these two: what `npm run web` builds, with the sandbox's logins. And the console, which
+ * is for this machine alone.
+ */
+export async function buildPages(
+  outdir: string,
+  { origin, sandboxOrigin }: { origin: string; sandboxOrigin: string },
+): Promise<Pages> {
+  const config: PagesConfig = {
+    api: origin,
+    wechat: {
+      app_id: SANDBOX_APPS.official_account,
+      authorize_url: `${sandboxOrigin}/wechat/connect/oauth2/authorize`,
+    },
+    alipay: {
+      app_id: SANDBOX_APPS.alipay,
+      authorize_url: `${sandboxOrigin}/alipay/oauth2/publicAppAuthorize.htm`,
+    },
+    titles: { tea: '湖心奶茶-大杯' },
+  }
+  await buildCashier(config, outdir)
+  await buildConsole({ sandbox: sandboxOrigin }, outdir)
+  const policy = `${pagePolicy(apiOrigins(config))}; frame-ancestors 'self'`
+  const cashier = readPage(outdir, 'cashier', policy)
+  const asks = { connect: [sandboxOrigin], frames: ["'self'", sandboxOrigin] }
+  const console = readPage(outdir, 'console', `${policyOf(asks)}; frame-ancestors 'none'`)
+  // The phone of the console: the cashier as it is, with a bridge in front of it.
+  const page = cashier.get('/cashier/')!
+  const html = page.body
+    .toString('utf8')
+    .replace('<script src="cashier.js"', '<script src="bridge.js"></script>$&')
+  const script = {
+    ...cashier.get('/cashier/cashier.js')!,
+    body: readFileSync(join(outdir, 'console', 'bridge.js')),
+  }
+  return new Map([
+    ...cashier,
+    ...console,
+    ['/', console.get('/console/')!],
+    ['/console/phone/', { ...page, body: Buffer.from(html) }],
+    ['/console/phone/bridge.js', script],
+    ['/console/phone/cashier.js', cashier.get('/cashier/cashier.js')!],
+    ['/console/phone/cashier.css', cashier.get('/cashier/cashier.css')!],
+  ])
+}
