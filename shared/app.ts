@@ -6,6 +6,7 @@ import { openAuthorize } from './access/open'
 import type { Caller } from './base/caller'
 import { ConfigurationFault, databaseSecrets, keysOf, readConfig, type Config, type Env } from './base/config'
 import { createLog, writeLine, type Log } from './base/log'
+import { payerTags } from './base/payerTag'
 import { secretsOf, type People } from './base/people'
 import { systemRandom, type Random } from './base/random'
 import { systemClock, type Clock } from './base/time'
@@ -113,6 +114,8 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     clock,
     random: overrides.random ?? systemRandom,
     log,
+    // Apart from the App's own chance: what the log is written with decides nothing.
+    payerTag: payerTags(config.dataKeys[0]?.secret, systemRandom),
     enter: async (door, request) => {
       const caller = await named(authorize)(request)
       admit(door, caller)
@@ -132,6 +135,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
       latePayment: config.latePayment,
       refundCeilings: config.refundCeilings,
       perMinute: cloudPay.perMinute,
+      retentionDays: config.retentionDays,
       prices: {
         free: config.callers === 'open' && !overrides.authorize,
         ways: config.people.priceWays,

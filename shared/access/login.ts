@@ -3,6 +3,7 @@ import * as v from 'valibot'
 import type { Caller } from '../base/caller'
 import { Fault } from '../base/errors'
 import type { Log } from '../base/log'
+import type { PayerTag } from '../base/payerTag'
 import type { PayerApp, People } from '../base/people'
 import type { Random } from '../base/random'
 import { nowS, type Clock, type Deadline } from '../base/time'
@@ -18,7 +19,15 @@ import { hashSecret, isSessionSecret, openSessions, payerKey } from './session'
 import { openStates, STATE_LIFE_S } from './state'
 import { wechatExchange } from './wechat'
 
-type Around = { people: People; store: Store; clock: Clock; random: Random; log: Log; ask: Ask }
+type Around = {
+  people: People
+  store: Store
+  clock: Clock
+  random: Random
+  log: Log
+  payerTag: PayerTag
+  ask: Ask
+}
 
 const Secret32 = v.pipe(v.string(), v.check(isSessionSecret, 'must be 32 bytes as base64url'))
 const AppId = v.pipe(v.string(), v.regex(/^[0-9A-Za-z]{1,32}$/))
@@ -55,7 +64,7 @@ function readAs<Schema extends v.GenericSchema>(schema: Schema, body: unknown): 
 }
 
 /** What payers do before they are anybody: get a `state`, bring a code, and later end what they began. */
-export function openLogins({ people, store, clock, random, log, ask }: Around) {
+export function openLogins({ people, store, clock, random, log, payerTag, ask }: Around) {
   const sessions = openSessions(people.sessionKeys, people.apps)
   const states = openStates(people.sessionKeys)
   const exchanges: Record<'wechat' | 'alipay', Exchange> = {
@@ -117,7 +126,8 @@ export function openLogins({ people, store, clock, random, log, ask }: Around) {
 
       const around = { nowS: nowS(clock), lifeS: people.sessionLifeS, random }
       const { token, session } = sessions.issue(app, exchanged.payer_id, secretHash, around)
-      log({ event: 'login.done', count: 'login.done', app_id: app.app_id, session: session.jti })
+      const payer = payerTag(session)
+      log({ event: 'login.done', count: 'login.done', app_id: app.app_id, session: session.jti, payer })
       return { token, expires_at: session.exp, expires_in: session.exp - session.iat, app_id: app.app_id }
     },
 
@@ -138,10 +148,13 @@ export function openLogins({ people, store, clock, random, log, ask }: Around) {
     async endSessions(caller: Caller, body: Record<string, unknown>): Promise<void> {
       const at = nowS(clock)
       const until = at + people.sessionLifeS + 2 * SKEW_S
+      const { out_sub_mch_id } = caller
       if (caller.payer) return revoke(store, { id: caller.payer.session, at, until })
-      if (caller.out_sub_mch_id === undefined) throw new Fault('caller_not_allowed')
-      const { payer_field, payer_id } = readAs(RevokeRequest, body)
-      return revoke(store, { id: payerKey(caller.out_sub_mch_id, payer_field, payer_id), at, until })
+      if (out_sub_mch_id === undefined) throw new Fault('caller_not_allowed')
+      const whose = readAs(RevokeRequest, body)
+      await revoke(store, { id: payerKey(out_sub_mch_id, whose.payer_field, whose.payer_id), at, until })
+      const payer = payerTag({ out_sub_mch_id, ...whose })
+      log({ event: 'sessions.ended', count: 'sessions.ended', payer })
     },
   }
 }

@@ -1,6 +1,7 @@
 import type { LatePayment, Merchant } from '../base/config'
 import { Fault } from '../base/errors'
 import type { Log } from '../base/log'
+import type { PayerTag } from '../base/payerTag'
 import type { Limits, PriceWay, QuoteKey } from '../base/people'
 import type { Random } from '../base/random'
 import type { Clock, Deadline } from '../base/time'
@@ -18,6 +19,8 @@ export type Payments = {
   clock: Clock
   random: Random
   log: Log
+  /** How a line of the log names a payer. */
+  payerTag: PayerTag
   settings: {
     orderLifeS: number
     spbillCreateIp: string
@@ -27,6 +30,8 @@ export type Payments = {
     latePayment: LatePayment
     refundCeilings: { hourFen: number; dayFen: number }
     perMinute: number
+    /** How long texts and payer ids are kept of an order that is over. */
+    retentionDays: number
     prices: {
       /** The open door of one machine: payers name their price. */
       free: boolean

@@ -7,6 +7,7 @@ import { openMoneyContract } from './openMoney.contract'
 import { outboxContract } from './outbox.contract'
 import { peopleContract } from './people.contract'
 import { refundsContract } from './refunds.contract'
+import { retentionContract } from './retention.contract'
 
 jest.setTimeout(30_000)
 
@@ -18,6 +19,7 @@ describeKinds((kind) => {
   describe('notifications', () => notificationsContract(kind))
   describe('messages and anomalies', () => outboxContract(kind))
   describe('callers, quotes and limits', () => peopleContract(kind))
+  describe('what is kept of a person', () => retentionContract(kind))
   describe('what is open', () => openMoneyContract(kind))
   describe('counters and marks', () => countersContract(kind))
 })
