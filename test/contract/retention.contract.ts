@@ -1,10 +1,17 @@
+import { erasePayer } from '../../cli/privacy/erase'
+import { exportPayer } from '../../cli/privacy/export'
+import { findWhom } from '../../cli/privacy/payer'
+import { payerKey } from '../../shared/access/session'
 import { ERASED, hashedPayerId } from '../../shared/base/caller'
+import { systemRandom } from '../../shared/base/random'
+import { systemClock } from '../../shared/base/time'
 import { resolveAnomaly } from '../../shared/store/anomalies'
 import { noteAnomalies } from '../../shared/store/beside'
 import { insertNotification } from '../../shared/store/notifications'
 import type { Store } from '../../shared/store/open'
 import { findOwnedOrder, listEvents } from '../../shared/store/orders'
 import { insertRefund, listRefunds, moveRefund } from '../../shared/store/refunds'
+import { isRevoked } from '../../shared/store/revocations'
 import {
   eraseOrder,
   forgetNotes,
@@ -12,7 +19,7 @@ import {
   purgeOrder,
   type Purgeable,
 } from '../../shared/store/retention'
-import type { NewOrder } from '../support/orders'
+import { newOrder, type NewOrder } from '../support/orders'
 import { newRefund } from '../support/refunds'
 import { count, inserted, move, read, setUp, type Kind } from './ready'
 
@@ -220,6 +227,63 @@ export function retentionContract(kind: Kind): void {
     const outcomes = await Promise.all(stores.map((each) => purgeOrder(each, decided, LATER)))
     expect(count(outcomes, 'done')).toBeGreaterThanOrEqual(1)
     expect(await read(store, key)).toMatchObject({ request_content: '', reserved_fen: 10, refunded_fen: 10 })
+  })
+
+  describe('a person who asks', () => {
+    const payer_id = () => `oAsking${kind.dialect}00001`
+    const field = 'sub_open_id'
+    const whom = () => findWhom(store, {}, payer_id(), { field: undefined, merchant: undefined })
+    const mine = (change: Partial<NewOrder> = {}) =>
+      over({
+        ...{ payer_id: payer_id(), request_content: `{"open_id":"${payer_id()}"}` },
+        ...{ caller: payerKey(newOrder().out_sub_mch_id, field, payer_id()), ...change },
+      })
+    const everything = async () => JSON.stringify(await exportPayer(store, await whom()))
+
+    test('is told everything, and then is nowhere but in what is not over', async () => {
+      const key = await mine()
+      const old = await mine()
+      const other = await mine({ payer_id: `${payer_id()}x` })
+      await purgeOrder(store, (await find(old.out_trade_no))!, LATER)
+      const open = await inserted(store, { payer_id: payer_id(), merchant_order_id: null })
+      const told = await exportPayer(store, await whom())
+      expect(told['orders']!.map(({ out_trade_no }) => out_trade_no).sort()).toEqual(
+        [key, old, open].map(({ out_trade_no }) => out_trade_no).sort(),
+      )
+      for (const table of ['order_events', 'refunds', 'outbox', 'anomalies', 'notifications'])
+        expect([table, told[table]!.length > 0]).toEqual([table, true])
+      expect(JSON.stringify(told)).not.toContain(other.out_trade_no)
+
+      const clock = { ...systemClock, nowMs: () => LATER * 1000 }
+      const { erased, left } = await erasePayer(store, clock, systemRandom, await whom())
+      expect([erased, left]).toEqual([
+        2,
+        [expect.objectContaining({ out_trade_no: open.out_trade_no, state: 'created' })],
+      ])
+      for (const gone of [key, old])
+        expect(await read(store, gone)).toMatchObject({
+          ...{ payer_id: ERASED, caller: ERASED, request_content: '', reserved_fen: 10, refunded_fen: 10 },
+        })
+      const session = { session: 'x', began: LATER - 1, payer: '' }
+      const { out_sub_mch_id } = key
+      expect(await isRevoked(store, { ...session, payer: payerKey(out_sub_mch_id, field, payer_id()) })).toBe(
+        true,
+      )
+      expect(await everything()).toContain(open.out_trade_no)
+      expect(await everything()).not.toContain(key.out_trade_no)
+      expect((await read(store, other)).payer_id).toBe(`${payer_id()}x`)
+      const trail = await store.db
+        .selectFrom('marks')
+        .selectAll()
+        .where('name', 'like', 'erasure:%')
+        .execute()
+      expect(trail.map(({ value }) => value)).toEqual(['{"orders_erased":2,"orders_left":1}'])
+
+      // Once it is over, the same request does the rest.
+      await move(store, await read(store, open), { state: 'failed', due_in_ms: null })
+      expect(await erasePayer(store, clock, systemRandom, await whom())).toEqual({ erased: 1, left: [] })
+      expect(JSON.parse(await everything())).toMatchObject({ orders: [] })
+    })
   })
 
   test('notes of anomalies go by when they were resolved, the others stay', async () => {
