@@ -166,7 +166,7 @@ test('money that comes for an order that was closed and purged goes back all the
   await afterDays(31)
   expect([(await town.order(number)).state, await isPurged(number)]).toEqual(['closed', true])
   // A bank that was late by a month.
-  Object.assign(town.sandbox.look(number)!, { state: 'new', time_expire: town.nowS() + 900 })
+  Object.assign(town.sandbox.look(number)!, { state: 'waiting', time_expire: town.nowS() + 900 })
   town.sandbox.pay(number)
   await town.notify(number)
   await town.runFor(400)
