@@ -1,3 +1,5 @@
+import { HIDDEN } from '../shared/base/secrets'
+
 /** Variables whose value nobody should read in a build log. */
 const SECRET = /KEY|SECRET|PASSWORD|TOKEN|DATABASE_URL|OTHER_MERCHANTS/
 
@@ -9,7 +11,7 @@ export function hideSecrets(config: unknown): void {
       const variables = value as Record<string, unknown>
       for (const [name, text] of Object.entries(variables)) {
         const isReference = typeof text === 'string' && text.startsWith('ssm:')
-        if (SECRET.test(name) && text !== null && !isReference) variables[name] = '[secret]'
+        if (SECRET.test(name) && text !== null && !isReference) variables[name] = HIDDEN
       }
     } else hideSecrets(value)
   }

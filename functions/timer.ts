@@ -7,6 +7,7 @@ import { createSend } from '../shared/net/send'
 import { deliverDue } from '../shared/outbox/deliver'
 import { reconcileDaily } from '../shared/payments/bill'
 import { reconcileDue } from '../shared/payments/reconcile'
+import { purgeExpired } from '../shared/payments/retention'
 import { markTimerRun } from '../shared/payments/watch'
 
 /** To write down the end of the run, whatever the work before it did. */
@@ -41,8 +42,11 @@ export async function run(app: App, { deadline }: TimerVisit): Promise<Record<st
   ])
   const bill =
     left.remainingMs() >= BILL_MIN_MS ? await part('bill', () => reconcileDaily(app, left)) : undefined
-  // The open door of one machine leaves nothing of the kind behind.
-  if (!app.settings.prices.free) await part('tidy', () => tidyPeople(app))
+  // Behind the open door of one machine there are no people.
+  if (!app.settings.prices.free) {
+    await part('tidy', () => tidyPeople(app))
+    await part('retention', () => purgeExpired(app, left))
+  }
   const summary = { ...due, messages, ...(bill ? { bill } : {}) }
   if (failed.length > 0) throw new Error(`these parts failed: ${failed.join(', ')}`)
   await markTimerRun(app, JSON.stringify(summary))

@@ -7,6 +7,7 @@ import type { Caller } from './base/caller'
 import { ConfigurationFault, databaseSecrets, keysOf, readConfig, type Config, type Env } from './base/config'
 import { createLog, writeLine, type Log } from './base/log'
 import { joinMerchants } from './base/merchants'
+import { payerTags } from './base/payerTag'
 import { secretsOf, type People } from './base/people'
 import { systemRandom, type Random } from './base/random'
 import { systemClock, type Clock } from './base/time'
@@ -201,6 +202,8 @@ function assembleApp(
     clock,
     random: overrides.random ?? systemRandom,
     log,
+    // Apart from the App's own chance: what the log is written with decides nothing.
+    payerTag: payerTags(config.dataKeys[0]?.secret, systemRandom),
     enter: async (door, request) => {
       const caller = await named(authorize)(request)
       admit(door, caller)
@@ -220,6 +223,7 @@ function assembleApp(
       latePayment: config.latePayment,
       refundCeilings: config.refundCeilings,
       perMinute: cloudPay.perMinute,
+      retentionDays: config.retentionDays,
       prices: {
         free: config.callers === 'open' && !overrides.authorize,
         ways: config.people.priceWays,

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { sql, type RawBuilder } from 'kysely'
 import { ConfigurationFault, databaseSecrets, readDatabase, type Env } from '../../shared/base/config'
 import { Fault } from '../../shared/base/errors'
+import { HIDDEN } from '../../shared/base/secrets'
 import type { Clock } from '../../shared/base/time'
 import { databaseNow } from '../../shared/store/counters'
 import { migrationStatus } from '../../shared/store/migrate'
@@ -35,7 +36,7 @@ export async function lookAtDatabase(env: Env, clock: Clock): Promise<Finding[]>
     return [ok(of, `${database.dialect}, reachable`), ...inside]
   } catch (error) {
     const said = databaseSecrets(database).reduce(
-      (text, secret) => (secret.reveal() === '' ? text : text.replaceAll(secret.reveal(), '[secret]')),
+      (text, secret) => (secret.reveal() === '' ? text : text.replaceAll(secret.reveal(), HIDDEN)),
       messagesOf(error instanceof Fault ? error.cause : error),
     )
     return [wrong(of, said, 'Check that it runs, that this machine may reach it, and DATABASE_URL.')]

@@ -7,6 +7,7 @@ import { functionNames, ROOT } from '../../deploy/bundle'
 import { environmentSize } from '../../deploy/refuse'
 import { readService, type Service, type Yml } from '../../deploy/service'
 import { ConfigurationFault, readConfig, SANDBOX_MERCHANT, type Env } from '../../shared/base/config'
+import { HIDDEN } from '../../shared/base/secrets'
 import { referringNames, SECRET_NAMES } from '../../shared/tencent/names'
 import { leftOut, ok, wrong, type Finding } from './finding'
 
@@ -31,7 +32,7 @@ export async function readStage(stage: string, env: Env): Promise<Service> {
   const written = readLiterals(stage)
   for (const { configuration } of service.functions) {
     const environment = configuration.environment as Record<string, string>
-    for (const name of Object.keys(environment).filter((one) => environment[one] === '[secret]'))
+    for (const name of Object.keys(environment).filter((one) => environment[one] === HIDDEN))
       environment[name] = written[name] ?? env[name] ?? ''
   }
   return service

@@ -3,6 +3,7 @@ import * as v from 'valibot'
 import type { Caller } from '../base/caller'
 import { Fault } from '../base/errors'
 import type { Log } from '../base/log'
+import type { PayerTag } from '../base/payerTag'
 import type { PayerApp, People } from '../base/people'
 import type { Random } from '../base/random'
 import { nowS, type Clock, type Deadline } from '../base/time'
@@ -26,6 +27,7 @@ type Around = {
   clock: Clock
   random: Random
   log: Log
+  payerTag: PayerTag
   ask: Ask
 }
 
@@ -67,7 +69,7 @@ export type NewSession = { token: string; expires_at: number; expires_in: number
 
 /** What payers do before they are anybody: get a `state`, bring a code, and later end what they began. */
 export function openLogins(around: Around) {
-  const { people, store, clock, random, log, ask } = around
+  const { people, store, clock, random, log, payerTag, ask } = around
   const sessions = openSessions(people.sessionKeys, people.apps)
   const states = openStates(people.sessionKeys)
   const exchanges: Record<'wechat' | 'alipay', Exchange> = {
@@ -135,7 +137,8 @@ export function openLogins(around: Around) {
 
       const begun = { nowS: nowS(clock), lifeS: people.sessionLifeS, random }
       const { token, session } = sessions.issue(app, exchanged.payer_id, secretHash, begun)
-      log({ event: 'login.done', count: 'login.done', app_id: app.app_id, session: session.jti })
+      const payer = payerTag(session)
+      log({ event: 'login.done', count: 'login.done', app_id: app.app_id, session: session.jti, payer })
       return { token, expires_at: session.exp, expires_in: session.exp - session.iat, app_id: app.app_id }
     },
 
@@ -156,10 +159,13 @@ export function openLogins(around: Around) {
     async endSessions(caller: Caller, body: Record<string, unknown>): Promise<void> {
       const at = nowS(clock)
       const until = at + people.sessionLifeS + 2 * SKEW_S
+      const { out_sub_mch_id } = caller
       if (caller.payer) return revoke(store, { id: caller.payer.session, at, until })
-      if (caller.out_sub_mch_id === undefined) throw new Fault('caller_not_allowed')
-      const { payer_field, payer_id } = readAs(RevokeRequest, body)
-      return revoke(store, { id: payerKey(caller.out_sub_mch_id, payer_field, payer_id), at, until })
+      if (out_sub_mch_id === undefined) throw new Fault('caller_not_allowed')
+      const whose = readAs(RevokeRequest, body)
+      await revoke(store, { id: payerKey(out_sub_mch_id, whose.payer_field, whose.payer_id), at, until })
+      const payer = payerTag({ out_sub_mch_id, ...whose })
+      log({ event: 'sessions.ended', count: 'sessions.ended', payer })
     },
   }
 }

@@ -42,6 +42,8 @@ export type Config = {
   refundCeilings: { hourFen: number; dayFen: number }
   /** Where the merchant is told what happened. */
   webhook: { url: string; secret: Secret; allowPrivate: boolean } | undefined
+  /** Texts and payer ids of orders that are over are kept so long. */
+  retentionDays: number
   database: { dialect: Dialect; url: Secret }
   /**
    * `closed`: sessions and signed requests. `open`: anybody may call, for one machine only. `own`: the bundle brings its
@@ -186,6 +188,7 @@ export function readConfig(env: Env, injectedAuthorize = false): Config {
       dayFen: whole('REFUND_DAY_MAX_FEN', 10_000_000, 0, 999_999_999),
     },
     webhook: readWebhook(env, fault),
+    retentionDays: whole('RETENTION_DAYS', 30, 1, 3650),
     orderLifeS: whole('ORDER_LIFE_SECONDS', 900, ORDER_LIFE_MIN_S, ORDER_LIFE_MAX_S),
     database,
     callers: injectedAuthorize || callers === 'own' ? 'own' : callers === 'open' ? 'open' : 'closed',

@@ -1,4 +1,4 @@
-import type { Secret } from './secrets'
+import { HIDDEN, type Secret } from './secrets'
 
 /** One business event as one JSON line; the names of its members are few and stable. */
 export type LogLine = { event: string; level?: 'info' | 'warn' | 'error'; [name: string]: unknown }
@@ -20,7 +20,7 @@ export function createLog(write: (text: string) => void, secrets: readonly Secre
   const hidden = [...new Set(texts.flatMap((text) => [text, escaped(text), escaped(escaped(text))]))]
     // One secret may contain another.
     .sort((a, b) => b.length - a.length)
-  const strike = (text: string) => hidden.reduce((left, secret) => left.replaceAll(secret, '[secret]'), text)
+  const strike = (text: string) => hidden.reduce((left, secret) => left.replaceAll(secret, HIDDEN), text)
   // Before a text is cut: the first half of a secret would not be recognised any more.
   const short = (_: string, value: unknown) =>
     typeof value === 'string' && value.length > TEXT_MAX ? strike(value).slice(0, TEXT_MAX) : value

@@ -1,7 +1,8 @@
-const HIDDEN = '[secret]'
+/** What stands in place of a secret, wherever one would have been shown. */
+export const HIDDEN = '***'
 
 /**
- * Text that must not be seen: however it is printed, serialised or inspected, it shows `[secret]`.
+ * Text that must not be seen: however it is printed, serialised or inspected, it shows `***`.
  * `reveal()` is the one way out, so that searching for it lists every place that uses a secret.
  */
 export class Secret {

@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { isPayerOf } from '../base/caller'
 import { Fen } from '../base/money'
 import { exactObject, integer, S, S1 } from '../base/validate'
 import { PAY_PLATFORM, STATUS, TERMINAL_TYPE, TRADE_TYPE } from './enums'
@@ -212,12 +213,12 @@ const echoes = (when: Echo['when']): Echo[] => [
     when: 'if_present' as const,
     // The server may add the payer's other id from its own configuration; only the one we sent can be compared.
     matches: (echoed: unknown, expected: Expected) =>
-      expected.payer_field !== field || echoed === expected.payer_id,
+      expected.payer_field !== field || isPayerOf(expected, echoed),
   })),
   {
     at: 'pay_mch_key.alipay_pay_mch_key_ext.user_id',
     when: 'if_present',
-    matches: (echoed, expected) => expected.payer_field !== 'user_id' || echoed === expected.payer_id,
+    matches: (echoed, expected) => expected.payer_field !== 'user_id' || isPayerOf(expected, echoed),
   },
 ]
 

@@ -43,7 +43,8 @@ export function viewRefund(refund: Refund) {
     refund_fee: refund.refund_fee,
     /** `request`: asked for here; `automatic`: money that came late; `console`: made elsewhere, found upstream. */
     origin: refund.origin,
-    reason: refund.reason,
+    /** Also null when it was purged. */
+    reason: refund.reason === '' ? null : refund.reason,
     created_at: moment(refund.created_at),
     refund_id: refund.refund_id,
   }

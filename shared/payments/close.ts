@@ -109,6 +109,7 @@ async function askToClose(payments: Payments, order: Order, deadline: Deadline):
     event: 'order.close_asked',
     count: `close.${answer.outcome}`,
     out_trade_no: order.out_trade_no,
+    payer: payments.payerTag(order),
     outcome: answer.outcome,
     ...(answer.outcome === 'unknown' ? { why: answer.why } : {}),
     ...(answer.logId === undefined ? {} : { log_id: answer.logId }),

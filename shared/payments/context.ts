@@ -1,6 +1,7 @@
 import type { LatePayment, Merchant } from '../base/config'
 import { Fault } from '../base/errors'
 import type { Log } from '../base/log'
+import type { PayerTag } from '../base/payerTag'
 import type { Limits, PriceWay, QuoteKey } from '../base/people'
 import type { Random } from '../base/random'
 import type { Clock, Deadline } from '../base/time'
@@ -23,6 +24,8 @@ export type Payments = {
    * asking the database, once there is something good in hand. Throws the Fault `database_unavailable`.
    */
   newer: () => Promise<Payments | undefined>
+  /** How a line of the log names a payer. */
+  payerTag: PayerTag
   settings: {
     orderLifeS: number
     spbillCreateIp: string
@@ -32,6 +35,8 @@ export type Payments = {
     latePayment: LatePayment
     refundCeilings: { hourFen: number; dayFen: number }
     perMinute: number
+    /** How long texts and payer ids are kept of an order that is over. */
+    retentionDays: number
     prices: {
       /** The open door of one machine: payers name their price. */
       free: boolean

@@ -87,14 +87,18 @@ export async function createOrder(
       inserted = await insertOrder(payments.store, drafted.order, lease.ms, undefined, terms.limits)
       if (inserted === 'done') {
         // When the lease ends and when to look only the database knows; nobody reads it from here.
-        const order: Order = { ...drafted.order, lease_until_ms: 0, next_due_at_ms: null }
+        const order: Order = { ...drafted.order, lease_until_ms: 0, next_due_at_ms: null, purged_at: null }
         return { order: await ask(payments, order, true, askBy, deadline), isNew: true }
       }
     }
     // Taken, lost, or not acceptable as new: what is there decides.
     const found = theOne(await findOrdersFor(payments.store, wanted), wanted)
     if (!found && drafted.refusal) throw drafted.refusal
-    if (!found && inserted === 'over') throw new Fault('too_many_orders', { retryAfterS: 60 })
+    if (!found && inserted === 'over') {
+      const payer = payments.payerTag(drafted.order!)
+      payments.log({ event: 'order.limited', count: 'order.limited', level: 'warn', payer })
+      throw new Fault('too_many_orders', { retryAfterS: 60 })
+    }
     if (!found && terms.quote && (await isQuoteUsed(payments.store, terms.quote)))
       throw new Fault('quote_used')
     if (!found) {
@@ -219,6 +223,7 @@ async function ask(
       payments.log({
         event: 'order.asked',
         out_trade_no: order.out_trade_no,
+        payer: payments.payerTag(order),
         sends: current.sends,
         proves: evidence.proves,
         ...(evidence.proves === 'nothing' ? { why: evidence.why } : {}),

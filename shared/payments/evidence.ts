@@ -104,6 +104,8 @@ const walletStateOf = (order: Order, content: OrderContent): number | undefined 
 
 /** `order_content.nonce_str` repeats the nonce of the create request. Worth a note when it does not, no more. */
 function notesOn(order: Order, content: OrderContent): Notes {
+  // Long ago, and purged: there is nothing left to compare with.
+  if (order.request_content === '') return {}
   const { nonce_str } = JSON.parse(order.request_content) as { nonce_str: string }
   return content.nonce_str === undefined || content.nonce_str === nonce_str
     ? {}

@@ -105,6 +105,7 @@ async function queryEvidence(payments: Payments, order: Order, deadline: Deadlin
   payments.log({
     event: 'order.looked',
     out_trade_no: order.out_trade_no,
+    payer: payments.payerTag(order),
     proves: evidence.proves,
     ...(evidence.proves === 'nothing' ? { why: evidence.why } : {}),
     ...(answer.logId === undefined ? {} : { log_id: answer.logId }),

@@ -68,6 +68,7 @@ export async function carryOut(payments: Payments, order: Order, move: Move, at:
       count: anomalies?.[0] ? `anomaly.${anomalies[0].kind}` : `order.${to}`,
       level: kind === 'anomaly' ? 'warn' : 'info',
       out_trade_no: order.out_trade_no,
+      payer: payments.payerTag(order),
       from: order.state,
       to,
       ...detail,

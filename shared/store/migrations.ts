@@ -227,4 +227,15 @@ export const migrations = (dialect: Dialect): Record<string, Migration> => ({
         ) ${options}`.execute(db)
     },
   },
+  '0005_privacy': {
+    async up(db: Kysely<unknown>) {
+      await sql`ALTER TABLE orders ADD COLUMN purged_at bigint`.execute(db)
+      await sql`CREATE INDEX orders_purge ON orders (purged_at, updated_at)`.execute(db)
+      // What belongs to an order is found by it.
+      for (const table of ['outbox', 'anomalies', 'notifications']) {
+        const index = `CREATE INDEX ${table}_order ON ${table} (out_sub_mch_id, out_trade_no)`
+        await sql.raw(index).execute(db)
+      }
+    },
+  },
 })

@@ -1,4 +1,5 @@
 import { sql, type CompiledQuery, type Selectable } from 'kysely'
+import { hashedPayerId } from '../base/caller'
 import type { EventDetail, EventKind, Order, OrderEvent } from '../order/order'
 import { FIRST_LOOK_S } from '../order/schedule'
 import { hasMoney, IllegalMove, isLegalMove, isOpen, ORDER_STATES, type OrderState } from '../order/state'
@@ -53,7 +54,7 @@ export type Owner =
   | { by: 'payer'; payer_field: string; payer_id: string }
   | { by: 'merchant' }
 
-type OwnKey = OrderKey & { caller: string; payer_field: string; payer_id: string }
+type OwnKey = OrderKey & { caller: string; payer_field: string; payer_id: string; hashed_id: string }
 
 const findOwned = statement<OwnKey, Owner['by']>((db, given, store, by) => {
   const own = db
@@ -64,7 +65,9 @@ const findOwned = statement<OwnKey, Owner['by']>((db, given, store, by) => {
     .where('out_trade_no', '=', given.out_trade_no)
   if (by === 'caller') return own.where('caller', '=', given.caller)
   if (by === 'payer')
-    return own.where('payer_field', '=', given.payer_field).where('payer_id', '=', given.payer_id)
+    return own
+      .where('payer_field', '=', given.payer_field)
+      .where('payer_id', 'in', [given.payer_id, given.hashed_id])
   return own
 })
 
@@ -74,7 +77,9 @@ export async function findOwnedOrder(
   key: OrderKey,
   owner: Owner,
 ): Promise<ReadOrder | undefined> {
-  const values = { caller: '', payer_field: '', payer_id: '', ...key, ...owner }
+  const { out_sub_mch_id } = key
+  const hashed_id = owner.by === 'payer' ? hashedPayerId({ out_sub_mch_id, ...owner }) : ''
+  const values = { caller: '', payer_field: '', payer_id: '', hashed_id, ...key, ...owner }
   return (await read<OrderRow>(store, findOwned(store, values, owner.by))).map(toOrder)[0]
 }
 
@@ -270,7 +275,7 @@ export const guardOf = ({ out_sub_mch_id, out_trade_no, version }: Order): Guard
   version,
 })
 
-type Set = Omit<Change, 'due_in_ms'> & { updated_at: number; version: number }
+type Set = Omit<Change, 'due_in_ms'> & { updated_at: number; version: number; purged_at: null }
 
 /** The names of a change decide the text, and so does whether it says when to look again: they are its shape. */
 const updateRow = statement<Guard & Pick<Order, 'state'> & { set: Set; due_ms: number }, string>(
@@ -326,7 +331,8 @@ export async function sayMove(
   const to = change.state ?? order.state
   if (!isLegalMove(order.state, to)) throw new IllegalMove(order.state, to)
   const seq = order.version + 1
-  const set = { ...rest, updated_at: event.at, version: seq }
+  // What comes with a move (a message, a refund's text) is kept as long as any other.
+  const set = { ...rest, updated_at: event.at, version: seq, purged_at: null }
   const due = due_in_ms === undefined ? 'as_it_is' : due_in_ms === null ? 'never' : 'due'
   const values = { ...guardOf(order), state: order.state, set, due_ms: Math.round(due_in_ms ?? 0) }
   const row = updateRow(store, values, [due, ...Object.keys(set)].join(' '))
@@ -337,7 +343,7 @@ export async function sayMove(
 
 /** The row as a move leaves it, but for the time of its next look, which the database's clock set. */
 export function moved<O extends Order>(order: O, { due_in_ms: _, ...change }: Change): O {
-  return { ...order, ...change, version: order.version + 1 }
+  return { ...order, ...change, version: order.version + 1, purged_at: null }
 }
 
 const takeRow = statement<Guard & { holder: string; lease_ms: number }>((db, given, store) =>

@@ -26,6 +26,7 @@ export const BIG = {
     'settlement_total_fee',
     'next_due_at_ms',
     'notified_at_ms',
+    'purged_at',
   ],
   refunds: ['created_at', 'updated_at', 'next_due_at_ms'],
   outbox: ['created_at', 'delivered_at', 'next_due_at_ms'],
@@ -104,8 +105,8 @@ export type Tables = {
   merchants: MerchantsTable
 }
 
-/** Set by the database's clock, so not among what an insert is given. */
-export type NewOrder = Omit<Order, 'lease_until_ms' | 'next_due_at_ms'>
+/** Set by the database's clock or by nobody yet, so not among what an insert is given. */
+export type NewOrder = Omit<Order, 'lease_until_ms' | 'next_due_at_ms' | 'purged_at'>
 
 /** The columns of a new order. Forgetting one is a type error. */
 export const COLUMNS = Object.keys({

@@ -8,6 +8,7 @@ import { outboxContract } from './outbox.contract'
 import { merchantsContract } from './merchants.contract'
 import { peopleContract } from './people.contract'
 import { refundsContract } from './refunds.contract'
+import { retentionContract } from './retention.contract'
 
 jest.setTimeout(30_000)
 
@@ -20,6 +21,7 @@ describeKinds((kind) => {
   describe('messages and anomalies', () => outboxContract(kind))
   describe('callers, quotes and limits', () => peopleContract(kind))
   describe('sub-merchants', () => merchantsContract(kind))
+  describe('what is kept of a person', () => retentionContract(kind))
   describe('what is open', () => openMoneyContract(kind))
   describe('counters and marks', () => countersContract(kind))
 })

@@ -75,6 +75,7 @@ describe('a store on SQLite', () => {
       '0002_true_to_the_end',
       '0003_people',
       '0004_merchants',
+      '0005_privacy',
     ])
     const order = newOrder()
     expect(await insertOrder(memory, order, 1000)).toBe('done')

@@ -325,7 +325,16 @@ export function targets({ store, env }: Ground): Target[] {
   let spoken = ''
   let nonces = 0
   const ask = async () => ({ status: spoken === 'away' ? 500 : 200, body: Buffer.from(spoken) })
-  const logins = openLogins({ people, store, clock, random, log: silent, ask, newer: async () => undefined })
+  const logins = openLogins({
+    people,
+    store,
+    clock,
+    random,
+    log: silent,
+    ask,
+    newer: async () => undefined,
+    payerTag: () => 'payer',
+  })
   const deadline = { remainingMs: () => 5000 }
   const openSigned = openSignedRequests(people.merchantKeys)
   const exchanged = (work: Promise<Exchanged>) => work.then(({ outcome }) => outcome === 'payer')

@@ -20,6 +20,7 @@ const ELSEWHERE: readonly [RegExp, string][] = [
     /^shared\/(payments\/(price|quote)|store\/(catalogue|merchants|revocations|spent))\.ts$/,
     'callers, prices and sub-merchants in the database: the simulator lets everybody in, at any price, at one shop',
   ],
+  [/^shared\/(payments|store)\/retention\.ts$/, 'what is a month old: a run of the simulator is days'],
 ]
 
 /** Single awaits, by how they begin. */
@@ -44,7 +45,7 @@ const NOT_IN_RUNS: readonly [file: string, text: RegExp, why: string][] = [
   ['shared/store/orders.ts', /findByQuote|sayCount|countOpen/, 'quotes and limits: see above'],
   ['shared/store/counters.ts', /countUp|findCounter|\.\.\.rate|sayCount|forgetRates/, 'limits: see above'],
   ['shared/store/transaction.ts', /^await store\.connection\.run\(query\)/, 'nonces: see above'],
-  ['functions/timer.ts', /tidyPeople/, 'what is kept of callers: see above'],
+  ['functions/timer.ts', /tidyPeople|purgeExpired/, 'what is kept of callers: see above'],
   [
     'shared/payments/reconcile.ts',
     /^await raise\(payments, \{ kind: 'state_unknown'/,

@@ -42,7 +42,12 @@ const CONFIGS = [
   },
   { ORDER_LIFE_SECONDS: '120', CLOSE_NOT_BEFORE: '60', REFUND_HOUR_MAX_FEN: '300' },
 ].map((more: Record<string, string>) =>
-  readConfig({ ...sandboxEnv('http://127.0.0.1:1/cpay/', 'sqlite::memory:', '127.0.0.1'), ...more }),
+  readConfig({
+    ...sandboxEnv('http://127.0.0.1:1/cpay/', 'sqlite::memory:', '127.0.0.1'),
+    // Or what the log calls a payer would be another name in every replay.
+    DATA_KEYS: JSON.stringify([{ name: 'd1', secret: 'simulated-data-key-0000000000000' }]),
+    ...more,
+  }),
 )
 
 const START_MS = 1_900_000_000_000

@@ -23,7 +23,7 @@ test('the password of the database is struck from the log, wherever a driver put
   const DATABASE_URL = 'mysql://user:hunter%402hunter@127.0.0.1:1/orders'
   const app = await createApp(readConfig({ ...testEnv, DATABASE_URL }), { write: (line) => lines.push(line) })
   app.log({ event: 'x', why: `refused: hunter@2hunter, ${DATABASE_URL}, ${testEnv['CLOUD_PAY_AUTHEN_KEY']}` })
-  expect(lines.join('')).toContain('refused: [secret], [secret], [secret]')
+  expect(lines.join('')).toContain('refused: ***, ***, ***')
 })
 
 test('a CA file that cannot be read is a fault of the configuration', async () => {

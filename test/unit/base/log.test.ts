@@ -70,7 +70,7 @@ describe('the log', () => {
   describe.each(all)('strikes out %s', (secret) => {
     test.each(places)('in %s', (_name, line) => {
       const text = logged(line(secret))
-      expect(text).toContain('[secret]')
+      expect(text).toContain('***')
       expect(text).not.toContain(secret)
       expect(text).not.toContain(inJson(secret))
       expect(text).not.toContain(inJson(inJson(secret)))
@@ -100,7 +100,7 @@ describe('the log', () => {
   test('takes a secret for text, not for a pattern', () => {
     const secret = '$&.*+?^${}()|[]'
     expect(JSON.parse(logged({ event: 'x', text: `a ${secret} b` }, [secret]))).toMatchObject({
-      text: 'a [secret] b',
+      text: 'a *** b',
     })
     expect(JSON.parse(logged({ event: 'x', text: 'unharmed' }, ['......']))).toMatchObject({
       text: 'unharmed',

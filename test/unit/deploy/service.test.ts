@@ -144,10 +144,10 @@ test('sls print shows references, and of secrets only that they are set', () => 
   }
   hideSecrets(yml)
   expect(yml.provider.environment).toEqual({
-    CLOUD_PAY_AUTHEN_KEY: '[secret]',
+    CLOUD_PAY_AUTHEN_KEY: '***',
     DATABASE_URL: 'ssm:x',
     CALLERS: 'own',
     MERCHANT_WEBHOOK_SECRET: null,
   })
-  expect(yml.custom.stage.environment.DATABASE_URL).toBe('[secret]')
+  expect(yml.custom.stage.environment.DATABASE_URL).toBe('***')
 })

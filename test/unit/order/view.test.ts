@@ -39,6 +39,7 @@ const order: Order = {
   reserved_fen: 700,
   refunded_fen: 300,
   late_policy: 'honour',
+  purged_at: null,
   pay_platform: 1,
   trade_type: 7,
   total_fee: 1880,

@@ -1,0 +1,193 @@
+import { sql, type Expression, type ExpressionBuilder, type SqlBool } from 'kysely'
+import { ERASED, hashedPayerId } from '../base/caller'
+import type { Order } from '../order/order'
+import { isSettled, REFUND_STATES } from '../order/refund'
+import { isOpen, ORDER_STATES } from '../order/state'
+import type { Store } from './open'
+import type { OrderKey } from './orders'
+import { statement } from './statements'
+import type { Tables } from './tables'
+import { one, read, write, type Outcome, type Say } from './transaction'
+
+/**
+ * What is kept of a person, and for how long. An order is over when it is in no state that waits for anything, when
+ * nothing is due for it, when none of its refunds is under way, when no anomaly about it is open, and when its messages
+ * have been delivered or nobody takes them. Then its texts have no purpose left but disputes; after the retention they
+ * go: the request as it was sent, the hand-over, what its notifications claimed, the bodies of its messages, reasons and
+ * notes in free text. The payer's id becomes its hash: who has the id still finds the order, the order does not tell it.
+ *
+ * Everything that counts stays: numbers, amounts, states, events, refunds, and `content_hash`, so that a repeat under
+ * the same number is still told from another order. A refund needs no more than that.
+ *
+ * A purge does not move the version: it is guarded by the one it was decided on, so a change that comes first wins; and
+ * one that comes later sets `purged_at` to null, and is purged in its turn.
+ */
+export type Purgeable = OrderKey &
+  Pick<Order, 'version' | 'state' | 'payer_field' | 'payer_id' | 'caller' | 'updated_at'>
+
+const OVER = ORDER_STATES.filter((state) => !isOpen(state))
+const SETTLED = REFUND_STATES.filter(isSettled)
+/** Longer than the ladder: who has not taken a message by then is not waiting for it. */
+export const MESSAGE_LIFE_S = 3 * 86_400
+
+type Given = { sent_by: number }
+
+/** Said where orders are looked for, and again where one is written: nothing may have changed in between. */
+const isOver =
+  ({ sent_by }: Given) =>
+  ({ and, eb, not, exists, selectFrom }: ExpressionBuilder<Tables, 'orders'>): Expression<SqlBool> =>
+    and([
+      eb('orders.state', 'in', OVER),
+      eb('orders.next_due_at_ms', 'is', null),
+      not(
+        exists(
+          selectFrom('refunds')
+            .select('refunds.out_refund_no')
+            .whereRef('refunds.out_sub_mch_id', '=', 'orders.out_sub_mch_id')
+            .whereRef('refunds.out_trade_no', '=', 'orders.out_trade_no')
+            .where('refunds.state', 'not in', SETTLED),
+        ),
+      ),
+      not(
+        exists(
+          selectFrom('anomalies')
+            .select('anomalies.id')
+            .whereRef('anomalies.out_sub_mch_id', '=', 'orders.out_sub_mch_id')
+            .whereRef('anomalies.out_trade_no', '=', 'orders.out_trade_no')
+            .where('anomalies.resolved_at', 'is', null),
+        ),
+      ),
+      not(
+        exists(
+          selectFrom('outbox')
+            .select('outbox.id')
+            .whereRef('outbox.out_sub_mch_id', '=', 'orders.out_sub_mch_id')
+            .whereRef('outbox.out_trade_no', '=', 'orders.out_trade_no')
+            .where('outbox.next_due_at_ms', 'is not', null)
+            .where('outbox.created_at', '>', sent_by),
+        ),
+      ),
+    ])
+
+const selectRows = statement<Given & { before: number; limit: number }>((db, given) =>
+  db
+    .selectFrom('orders')
+    .select(['out_sub_mch_id', 'out_trade_no', 'version', 'state', 'payer_field', 'payer_id', 'caller'])
+    .select('updated_at')
+    .where('purged_at', 'is', null)
+    .where('updated_at', '<', given.before)
+    .where(isOver(given))
+    .orderBy('updated_at')
+    .limit(given.limit),
+)
+
+/** Orders that are over and have not changed since `before` (epoch seconds), the oldest first. */
+export const listPurgeable = (
+  store: Store,
+  page: { nowS: number; before: number; limit: number },
+): Promise<Purgeable[]> => {
+  const { before, limit } = page
+  return read<Purgeable>(store, selectRows(store, { before, limit, sent_by: page.nowS - MESSAGE_LIFE_S }))
+}
+
+type OrderValues = Given &
+  OrderKey &
+  Pick<Order, 'version' | 'state' | 'payer_id'> & { payer_was: string; now: number }
+
+/**
+ * `erase`: the purge, and nothing stays by which a person could be found. `erase_own`: of an order that the payer made;
+ * the caller is the payer, and the key the payer's own. A merchant's repeat must still find the merchant's order.
+ */
+type How = 'purge' | 'erase' | 'erase_own'
+
+/** What was never there stays null: that there was a hand-over tells that the order had been taken. */
+const emptied = (name: string, text: '' | '{}') =>
+  sql<string>`case when ${sql.ref(name)} is null then null else ${sql.lit(text)} end`
+
+const purgeRow = statement<OrderValues, How>((db, given, _, how) =>
+  db
+    .updateTable('orders')
+    .set({
+      payer_id: given.payer_id,
+      request_content: '',
+      jsapi_args: emptied('jsapi_args', '{}'),
+      purged_at: given.now,
+      ...(how === 'purge' ? {} : { content_hash: ERASED }),
+      ...(how === 'erase_own' ? { caller: ERASED, idempotency_key: null } : {}),
+    })
+    .where('out_sub_mch_id', '=', given.out_sub_mch_id)
+    .where('out_trade_no', '=', given.out_trade_no)
+    .where('version', '=', given.version)
+    .where('state', '=', given.state)
+    .where('payer_id', '=', given.payer_was)
+    .where(isOver(given)),
+)
+
+const purgeRefunds = statement<OrderKey>((db, given) =>
+  db
+    .updateTable('refunds')
+    .set({ reason: emptied('reason', ''), request_content: emptied('request_content', '') })
+    .where('out_sub_mch_id', '=', given.out_sub_mch_id)
+    .where('out_trade_no', '=', given.out_trade_no),
+)
+
+const purgeMessages = statement<OrderKey>((db, given) =>
+  db
+    .updateTable('outbox')
+    .set({ payload: '', next_due_at_ms: null })
+    .where('out_sub_mch_id', '=', given.out_sub_mch_id)
+    .where('out_trade_no', '=', given.out_trade_no),
+)
+
+const purgeClaims = statement<OrderKey>((db, given) =>
+  db
+    .updateTable('notifications')
+    .set({ claims: '{}' })
+    .where('out_sub_mch_id', '=', given.out_sub_mch_id)
+    .where('out_trade_no', '=', given.out_trade_no),
+)
+
+const purgeNotes = statement<OrderKey>((db, given) =>
+  db
+    .updateTable('anomalies')
+    .set({ resolution: null })
+    .where('out_sub_mch_id', '=', given.out_sub_mch_id)
+    .where('out_trade_no', '=', given.out_trade_no),
+)
+
+/** All of one order in one transaction. `lost`: it has changed, or is not over any more; nothing was purged. */
+export const purgeOrder = (store: Store, order: Purgeable, nowS: number): Promise<Outcome> =>
+  write(store, (say) => sayPurge(store, say, order, nowS, 'purge'))
+
+/**
+ * As `purgeOrder`, and the row leads back to nobody: id, caller and content hash become one word that is the same for
+ * everybody. A repeat under its number is then another order's content (422).
+ */
+export const eraseOrder = (store: Store, order: Purgeable, nowS: number): Promise<Outcome> =>
+  write(store, (say) => sayPurge(store, say, order, nowS, isPayers(order) ? 'erase_own' : 'erase'))
+
+const isPayers = ({ caller }: Purgeable): boolean => caller.startsWith('p:')
+
+async function sayPurge(store: Store, say: Say, order: Purgeable, nowS: number, how: How): Promise<void> {
+  const { out_sub_mch_id, out_trade_no, version, state, payer_id: payer_was } = order
+  const key = { out_sub_mch_id, out_trade_no }
+  const payer_id = how === 'purge' ? hashedPayerId(order) : ERASED
+  const sent_by = nowS - MESSAGE_LIFE_S
+  await one(say(purgeRow(store, { ...key, version, state, payer_was, payer_id, now: nowS, sent_by }, how)))
+  await say(purgeRefunds(store, key))
+  await say(purgeMessages(store, key))
+  await say(purgeClaims(store, key))
+  await say(purgeNotes(store, key))
+}
+
+const forgetNotesRows = statement<{ before: number }>((db, given) =>
+  db
+    .updateTable('anomalies')
+    .set({ resolution: null })
+    .where('resolved_at', '<', given.before)
+    .where('resolution', 'is not', null),
+)
+
+/** What somebody wrote about an anomaly that was resolved before then, also of one about no single order. */
+export const forgetNotes = (store: Store, before: number): Promise<Outcome> =>
+  write(store, async (say) => void (await say(forgetNotesRows(store, { before }))))
