@@ -155,6 +155,29 @@ const missing = isBrowserMissing()
     await state('已支付')
   })
 
+  test('the wallet says cancelled, and Cloud Pay cannot be asked: nobody has said that it is unpaid, nor does the page', async () => {
+    await arrive()
+    faults['query_order'] = Array<FaultName>(100).fill('unsigned')
+    await street.control('notifications-off', {})
+    let looks = 0
+    phone.page.on('response', (response) => (looks += response.url().endsWith('?refresh=1') ? 1 : 0))
+    phone.habit.now = async (payment) => {
+      // Lost on the way, and lied about: the worst that can be.
+      await street.confirm(payment)
+      return 'cancel'
+    }
+    await main().click()
+    await state('支付确认中')
+    while (looks < 3) await phone.page.waitForTimeout(200)
+    await state('支付确认中')
+    expect([await main().isVisible(), await phone.page.locator('#second').isVisible()]).toEqual([
+      false,
+      false,
+    ])
+    delete faults['query_order']
+    await state('已支付', 20_000)
+  })
+
   test('the bridge says nothing: the payment shows by itself', async () => {
     await arrive()
     phone.habit.now = async (payment) => {

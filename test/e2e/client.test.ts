@@ -103,6 +103,21 @@ test('by redirect: the state is for the hash of this secret, and the session for
   expect(await client.createOrder({ sku: 'tea' }, 'by-redirect')).toMatchObject({ state: 'pending' })
 })
 
+test('the sandbox’s wallet takes exactly what createOrder returned: nothing changed, left out or added', async () => {
+  const client = createClient({ base: machine.gateway.origin, transport: fetchTransport(fetch) })
+  const app_id = SANDBOX_APPS.official_account
+  const bytes = randomBytes(32)
+  const secret_hash = createHash('sha256').update(bytes).digest('base64url')
+  const { state } = await client.beginLogin({ app_id, secret_hash })
+  const { code } = await control('login', { app_id })
+  await client.login({ app_id, code: code!, state, secret: bytes.toString('base64url') })
+  const { payment } = await client.createOrder({ sku: 'tea' }, 'wallet')
+  const { timeStamp, ...rest } = payment!
+  for (const spoilt of [rest, { ...payment, timeStamp: `${timeStamp}0` }, { ...payment, more: '1' }, {}])
+    expect(await control('wallet', { payment: spoilt })).toHaveProperty('error')
+  expect(await control('wallet', { payment })).toMatchObject({ state: 'paid' })
+})
+
 describe('the pages beside the functions', () => {
   const get = async (path: string, method: 'GET' | 'POST' = 'GET') =>
     new Promise<{ status: number; headers: Record<string, unknown>; text: string }>((resolve, reject) => {
