@@ -5,6 +5,7 @@ import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { makeContext } from '../deploy/context'
+import { describedPages } from './openapi/pages'
 import { readRoutes, readTimers, type ServedRoute } from './routes'
 
 /**
@@ -50,6 +51,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     ]),
   )
 
+  const pages = describedPages(options.root, () => origin)
+
   const server = createServer((request, response) => {
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
@@ -57,6 +60,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       const url = new URL(`http://gateway${request.url ?? '/'}`)
       const route = routes.find((one) => serves(one, request.method ?? '', url.pathname))
       const handler = route && handlers.get(route.functionName)
+      const page = request.method === 'GET' && !route && pages[url.pathname]?.()
+      if (page) return response.writeHead(page.status, page.headers).end(page.body)
       if (!route || !handler) {
         response.writeHead(404, { 'content-type': 'application/json' })
         return response.end('{"error":"no function serves this; see serverless.yml"}')
@@ -76,8 +81,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     server.listen(options.port, options.host, resolve)
   })
   const { port } = server.address() as AddressInfo
+  const origin = `http://${options.host}:${port}`
   return {
-    origin: `http://${options.host}:${port}`,
+    origin,
     async fire(functionName) {
       const event = { Type: 'Timer', TriggerName: functionName, Time: new Date().toISOString(), Message: '' }
       try {
