@@ -41,7 +41,7 @@ const refTo = (name: SchemaName): Schema => ({ $ref: `#/components/schemas/${nam
 
 /**
  * Describes the routes of serverless.yml. `server` is where they answer, such as `https://pay.example.com`. Throws when a
- * route has no description, or a description no route.
+ * route has no description, a description no route, or a code no cause and cure.
  */
 export function describeApi(routes: readonly ServedRoute[], server: string): ApiDocument {
   const served = routes.map(({ method, path }) => `${method} ${path}`)
@@ -49,6 +49,11 @@ export function describeApi(routes: readonly ServedRoute[], server: string): Api
     if (!(name in OPERATIONS))
       throw new Error(`${name} is served and not described: give it a row in local/openapi/operations.ts`)
   }
+  const unexplained = FAULT_CODES.filter((code) => !(code in FAULT_HELP))
+  if (unexplained.length > 0)
+    throw new Error(
+      `no cause and cure for ${unexplained.join(', ')}: give each a row in local/openapi/faults.ts`,
+    )
   const names = Object.keys(OPERATIONS) as (keyof typeof OPERATIONS)[]
   const lost = names.filter((name) => !served.includes(name))
   if (lost.length > 0)

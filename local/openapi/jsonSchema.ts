@@ -17,7 +17,7 @@ export type Schema = {
 /** What `v.check` checks is known by its words alone. JSON Schema counts characters as we do: code points. */
 const CHECKS: [RegExp, (found: RegExpExecArray) => Schema][] = [
   [/^must be at most (\d+) characters$/, ([, max]) => ({ maxLength: Number(max) })],
-  [/^must be 32 bytes as base64url$/, () => ({ pattern: '^[A-Za-z0-9_-]{43}$' })],
+  [/^must be 32 bytes as base64url$/, () => ({ pattern: '^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$' })],
   // No JSON Schema can say these; the sentence stands in the description of the document.
   [/^must not contain half of a surrogate pair$/, () => ({})],
   [/^must not contain U\+0000$/, () => ({})],

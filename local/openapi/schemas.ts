@@ -143,7 +143,11 @@ const payers = {
   merchant_order_id: asked.merchant_order_id,
 }
 const QuotedOrder = v.strictObject({
-  quote: v.pipe(v.string(), v.maxLength(4096), told('商户服务器签发的报价', 'signed by your server')),
+  quote: v.pipe(
+    v.string(),
+    v.regex(/^[!-~]{1,4096}$/),
+    told('商户服务器签发的报价', 'signed by your server'),
+  ),
   ...payers,
 })
 const SkuOrder = v.strictObject({
