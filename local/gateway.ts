@@ -5,6 +5,7 @@ import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { makeContext } from '../deploy/context'
+import { describedPages } from './openapi/pages'
 import type { Pages } from './pages'
 import { readRoutes, readTimers, type ServedRoute } from './routes'
 
@@ -66,14 +67,16 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   )
 
   let pages: Pages = new Map()
+  const described = describedPages(options.root, () => origin)
 
   const server = createServer((request, response) => {
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
     request.on('end', () => {
       const url = new URL(`http://gateway${request.url ?? '/'}`)
-      const page = request.method === 'GET' ? pages.get(url.pathname) : undefined
-      if (page) return response.writeHead(200, page.headers).end(page.body)
+      const page =
+        request.method === 'GET' ? (pages.get(url.pathname) ?? described[url.pathname]?.()) : undefined
+      if (page) return response.writeHead(page.status ?? 200, page.headers).end(page.body)
       const route = routes.find((one) => serves(one, request.method ?? '', url.pathname))
       const handler = route && handlers.get(route.functionName)
       if (!route || !handler) {
@@ -103,8 +106,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     server.listen(options.port, options.host, resolve)
   })
   const { port } = server.address() as AddressInfo
+  const origin = `http://${options.host}:${port}`
   return {
-    origin: `http://${options.host}:${port}`,
+    origin,
     async fire(functionName) {
       const event = { Type: 'Timer', TriggerName: functionName, Time: new Date().toISOString(), Message: '' }
       try {

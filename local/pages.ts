@@ -11,7 +11,7 @@ import {
 import { SANDBOX_APPS } from './sandbox/logins'
 
 /** What the gateway serves beside the functions: exact paths, each with its bytes. Nothing is looked up on a disk. */
-export type Pages = ReadonlyMap<string, { body: Buffer; headers: Record<string, string> }>
+export type Pages = ReadonlyMap<string, { body: Buffer; headers: Record<string, string>; status?: number }>
 
 const TYPES: Record<string, string> = {
   html: 'text/html; charset=utf-8',

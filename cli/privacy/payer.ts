@@ -1,4 +1,5 @@
-import { hashedPayerId, payerHash, PAYER_FIELDS, type PayerField } from '../../shared/base/caller'
+import { PAYER_FIELDS, type PayerField } from '../../shared/base/caller'
+import { hashedPayerId, payerHash } from '../../shared/base/payer'
 import type { Env } from '../../shared/base/config'
 import type { Store } from '../../shared/store/open'
 

@@ -34,7 +34,7 @@ type Around = {
 const Secret32 = v.pipe(v.string(), v.check(isSessionSecret, 'must be 32 bytes as base64url'))
 const AppId = v.pipe(v.string(), v.regex(/^[0-9A-Za-z]{1,32}$/))
 
-const LoginRequest = v.strictObject({
+export const LoginRequest = v.strictObject({
   app_id: AppId,
   /** Of `wx.login`, of the redirect, of `my.getAuthCode`. */
   code: v.pipe(v.string(), v.regex(/^[0-9A-Za-z_-]{1,256}$/)),
@@ -43,13 +43,13 @@ const LoginRequest = v.strictObject({
   state: v.optional(v.pipe(v.string(), v.maxLength(128))),
 })
 
-const StateRequest = v.strictObject({
+export const StateRequest = v.strictObject({
   app_id: AppId,
   /** SHA-256 of the secret's 32 bytes, as base64url. */
   secret_hash: v.pipe(v.string(), v.regex(/^[0-9A-Za-z_-]{43}$/)),
 })
 
-const RevokeRequest = v.strictObject({
+export const RevokeRequest = v.strictObject({
   payer_id: v.pipe(v.string(), v.regex(/^[!-~]{1,128}$/)),
   payer_field: v.picklist(['open_id', 'sub_open_id', 'user_id']),
 })

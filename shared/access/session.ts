@@ -1,5 +1,6 @@
 import { createHash, createHmac, type KeyObject } from 'node:crypto'
-import { payerHash, PAYER_FIELDS, type AppKind, type PayerField } from '../base/caller'
+import { PAYER_FIELDS, type AppKind, type PayerField } from '../base/caller'
+import { payerHash } from '../base/payer'
 import type { NamedKey } from '../base/entries'
 import type { PayerApp } from '../base/people'
 import { sameText } from '../base/compare'

@@ -1,5 +1,5 @@
 import { createHmac, type KeyObject } from 'node:crypto'
-import { ERASED, storedPayerHash, type StoredPayer } from './caller'
+import { ERASED, storedPayerHash, type StoredPayer } from './payer'
 import type { Random } from './random'
 import { deriveKey } from './sealing'
 import type { Secret } from './secrets'

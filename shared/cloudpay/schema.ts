@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { isPayerOf } from '../base/caller'
+import { isPayerOf } from '../base/payer'
 import { Fen } from '../base/money'
 import { exactObject, integer, S, S1 } from '../base/validate'
 import { PAY_PLATFORM, STATUS, TERMINAL_TYPE, TRADE_TYPE } from './enums'

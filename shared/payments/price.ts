@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import { payerHash, type Caller, type Payer } from '../base/caller'
+import type { Caller, Payer } from '../base/caller'
+import { payerHash } from '../base/payer'
 import { Fault, type FaultCode, type FieldFault } from '../base/errors'
 import { FEN_MAX } from '../base/money'
 import { PAY_PLATFORM, TRADE_TYPE } from '../cloudpay/enums'

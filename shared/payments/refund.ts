@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import * as v from 'valibot'
-import { storedPayerHash, type Caller } from '../base/caller'
+import type { Caller } from '../base/caller'
+import { storedPayerHash } from '../base/payer'
 import { Fault } from '../base/errors'
 import { Fen } from '../base/money'
 import { makeNonce } from '../base/random'

@@ -1,5 +1,5 @@
 import { sql, type CompiledQuery, type Selectable } from 'kysely'
-import { hashedPayerId } from '../base/caller'
+import { hashedPayerId } from '../base/payer'
 import type { EventDetail, EventKind, Order, OrderEvent } from '../order/order'
 import { FIRST_LOOK_S } from '../order/schedule'
 import { hasMoney, IllegalMove, isLegalMove, isOpen, ORDER_STATES, type OrderState } from '../order/state'

@@ -1,5 +1,5 @@
 import { sql, type Expression, type ExpressionBuilder, type SqlBool } from 'kysely'
-import { ERASED, hashedPayerId } from '../base/caller'
+import { ERASED, hashedPayerId } from '../base/payer'
 import type { Order } from '../order/order'
 import { isSettled, REFUND_STATES } from '../order/refund'
 import { isOpen, ORDER_STATES } from '../order/state'

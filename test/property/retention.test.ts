@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { strict as assert } from 'node:assert'
-import { hashedPayerId } from '../../shared/base/caller'
+import { hashedPayerId } from '../../shared/base/payer'
 import { purgeExpired } from '../../shared/payments/retention'
 import { resolveAnomaly } from '../../shared/store/anomalies'
 import { holds, propertyRuns } from '../support/property'

@@ -68,6 +68,27 @@ const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('ba
 
 let quotes = 0
 
+/** As the merchant's server signs it; `exp` is the caller's to say. */
+export function signQuote(
+  claims: Record<string, unknown>,
+  { header = {}, secret = SANDBOX_KEYS.quote.secret, hash = 'sha256' }: QuoteChange = {},
+): string {
+  const head = part({ alg: 'HS256', kid: SANDBOX_KEYS.quote.name, typ: 'quote+jwt', ...header })
+  const payload = part({
+    iss: SANDBOX_KEYS.quote.iss,
+    aud: [SANDBOX_KEYS.deployment, SANDBOX_MERCHANT.out_sub_mch_id],
+    sub: 'oSandboxMiniPayer0001',
+    jti: `quote-${process.pid}-${++quotes}`,
+    total_fee: 1880,
+    fee_type: 'CNY',
+    body: '湖心奶茶-大杯',
+    merchant_order_id: `cart-${process.pid}-${quotes}`,
+    ...claims,
+  })
+  const mac = createHmac(hash, secret).update(`${head}.${payload}`).digest('base64url')
+  return `${head}.${payload}.${mac}`
+}
+
 export async function openTown(options: ShopOptions = {}): Promise<Town> {
   const clock = testClock()
   let now = () => clock.nowMs()
@@ -119,23 +140,7 @@ export async function openTown(options: ShopOptions = {}): Promise<Town> {
       const headers = signHeaders(SANDBOX_KEYS[key], request, at)
       return shop.call(method, path, { ...more, body, headers: { ...headers, ...more.headers } })
     },
-    quote(claims = {}, { header = {}, secret = SANDBOX_KEYS.quote.secret, hash = 'sha256' } = {}) {
-      const head = part({ alg: 'HS256', kid: SANDBOX_KEYS.quote.name, typ: 'quote+jwt', ...header })
-      const payload = part({
-        iss: SANDBOX_KEYS.quote.iss,
-        aud: [SANDBOX_KEYS.deployment, SANDBOX_MERCHANT.out_sub_mch_id],
-        sub: 'oSandboxMiniPayer0001',
-        jti: `quote-${process.pid}-${++quotes}`,
-        exp: shop.nowS() + 600,
-        total_fee: 1880,
-        fee_type: 'CNY',
-        body: '湖心奶茶-大杯',
-        merchant_order_id: `cart-${process.pid}-${quotes}`,
-        ...claims,
-      })
-      const mac = createHmac(hash, secret).update(`${head}.${payload}`).digest('base64url')
-      return `${head}.${payload}.${mac}`
-    },
+    quote: (claims, change) => signQuote({ exp: shop.nowS() + 600, ...claims }, change),
     async sell(sku, total_fee, { quantity_max = 1, active = 1 } = {}) {
       const { out_sub_mch_id } = SANDBOX_MERCHANT
       await shop.store.db

@@ -20,6 +20,7 @@ import { door } from '../../shared/http/door'
 import { NetFault, type Post } from '../../shared/net/post'
 import { migrate } from '../../shared/store/migrate'
 import { openStore, type Store } from '../../shared/store/open'
+import { expectDescribed } from './openapi'
 
 /**
  * The real functions with a real database, and Cloud Pay's sandbox as the far end, without sockets between: fast
@@ -69,6 +70,8 @@ export type WorldOptions = {
   clock?: World['clock']
   overrides?: Overrides
   env?: Record<string, string>
+  /** Rows of a later version say what the description of this one does not. */
+  undescribed?: true
   /** Wraps the network. */
   wrapPost?: (post: Post) => Post
 }
@@ -154,18 +157,25 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     path,
     { body, headers, query, remainingMs = 10_000, event } = {},
   ) => {
+    const text = typeof body === 'string' ? body : body === undefined ? '' : JSON.stringify(body)
     const answer = await handle(
       {
         httpMethod: method,
         path,
         headers: headers ?? {},
         queryString: query ?? {},
-        body: typeof body === 'string' ? body : body === undefined ? '' : JSON.stringify(body),
+        body: text,
         ...event,
       },
       { request_id: `test-${++requests}`, getRemainingTimeInMillis: () => remainingMs },
     )
-    return { ...answer, body: JSON.parse(answer.body) }
+    const answered = JSON.parse(answer.body)
+    // Whatever a test sends and gets is compared with the description of the interface.
+    if (!event && !options.undescribed) {
+      const seen = { method, path, query: query ?? {}, requestHeaders: headers ?? {}, requestBody: text }
+      expectDescribed({ ...seen, status: answer.statusCode, headers: answer.headers, body: answered })
+    }
+    return { ...answer, body: answered }
   }
 
   return {

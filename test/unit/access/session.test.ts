@@ -164,6 +164,7 @@ describe('a session', () => {
     const payer = await town.login('mini_program')
     town.database.mood = 'down'
     expect(await enters(payer)).toBe('database_unavailable')
+    await expect(town.login('mini_program')).rejects.toThrow('database_unavailable')
     town.database.mood = 'well'
   })
 

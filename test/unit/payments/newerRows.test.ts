@@ -9,7 +9,7 @@ import { freshNumber, orderBody } from '../../support/world'
  */
 let shop: Shop
 beforeEach(async () => {
-  shop = await openShop()
+  shop = await openShop({ undescribed: true })
 })
 afterEach(() => shop.close())
 

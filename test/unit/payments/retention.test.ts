@@ -1,4 +1,4 @@
-import { hashedPayerId } from '../../../shared/base/caller'
+import { hashedPayerId } from '../../../shared/base/payer'
 import { nowS } from '../../../shared/base/time'
 import type { Order } from '../../../shared/order/order'
 import { lookUpstream } from '../../../shared/payments/refresh'

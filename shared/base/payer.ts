@@ -1,0 +1,33 @@
+import { createHash } from 'node:crypto'
+
+/** Under which a payer is counted, named and ended: their id itself stands in the orders alone. */
+export const payerHash = (
+  out_sub_mch_id: string,
+  { payer_field, payer_id }: { payer_field: string; payer_id: string },
+): string => createHash('sha256').update(`${out_sub_mch_id}\0${payer_field}\0${payer_id}`).digest('base64url')
+
+/** A payer as an order row names them. */
+export type StoredPayer = { out_sub_mch_id: string; payer_field: string; payer_id: string }
+
+/** In no id that WeChat or Alipay gives out. */
+const HASHED = 'sha256:'
+/** In place of a payer who asked to be forgotten: the same for everybody, so that it leads back to nobody. */
+export const ERASED = 'erased'
+
+/** What stands in an old row in place of the id: whoever has the id finds the row, the row does not tell the id. */
+export const hashedPayerId = ({ out_sub_mch_id, ...payer }: StoredPayer): string =>
+  payer.payer_id === ERASED || payer.payer_id.startsWith(HASHED)
+    ? payer.payer_id
+    : HASHED + payerHash(out_sub_mch_id, payer)
+
+/** Whether `payer_id` is who the row names, however it does; of an erased one nobody can tell, and it is not held against them. */
+export const isPayerOf = (row: StoredPayer, payer_id: unknown): boolean =>
+  payer_id === row.payer_id ||
+  row.payer_id === ERASED ||
+  (typeof payer_id === 'string' && row.payer_id === hashedPayerId({ ...row, payer_id }))
+
+/** As `payerHash`, for whoever a row names; none for an erased one. */
+export function storedPayerHash(row: StoredPayer): string | undefined {
+  const id = hashedPayerId(row)
+  return id === ERASED ? undefined : id.slice(HASHED.length)
+}
