@@ -139,6 +139,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
         deployment: config.people.deployment,
       },
       limits: config.people.limits,
+      dataKeys: config.dataKeys,
     },
   }
 }

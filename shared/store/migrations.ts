@@ -209,4 +209,9 @@ export const migrations = (dialect: Dialect): Record<string, Migration> => ({
         ) ${options}`.execute(db)
     },
   },
+  '0006_scenes': {
+    async up(db: Kysely<unknown>) {
+      await sql`ALTER TABLE orders ADD COLUMN author_code_sealed varchar(512)`.execute(db)
+    },
+  },
 })

@@ -259,6 +259,7 @@ export type Change = Partial<
     | 'late_policy'
     | 'reserved_fen'
     | 'refunded_fen'
+    | 'author_code_sealed'
   >
 > & { due_in_ms?: number | null }
 
@@ -324,7 +325,7 @@ export async function sayMove(
 ): Promise<void> {
   const { due_in_ms, ...rest } = change
   const to = change.state ?? order.state
-  if (!isLegalMove(order.state, to)) throw new IllegalMove(order.state, to)
+  if (!isLegalMove(order.state, to, order.trade_type)) throw new IllegalMove(order.state, to)
   const seq = order.version + 1
   const set = { ...rest, updated_at: event.at, version: seq }
   const due = due_in_ms === undefined ? 'as_it_is' : due_in_ms === null ? 'never' : 'due'

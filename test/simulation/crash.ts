@@ -19,6 +19,7 @@ const ELSEWHERE: readonly [RegExp, string][] = [
     /^shared\/(payments\/(price|quote)|store\/(catalogue|revocations|spent))\.ts$/,
     'callers and prices: the simulator lets everybody in, at any price',
   ],
+  [/^shared\/payments\/micro\.ts$/, 'micro_pay: test/property/micro.test.ts plays it'],
 ]
 
 /** Single awaits, by how they begin. */
@@ -40,6 +41,7 @@ const NOT_IN_RUNS: readonly [file: string, text: RegExp, why: string][] = [
   ],
   ['shared/payments/bill.ts', /^await noteUnread/, 'a bill that cannot be read for two days'],
   ['shared/payments/create.ts', /^await isQuoteUsed/, 'quotes: see above'],
+  ['shared/payments/refresh.ts', /^await leaveUndecided/, 'micro_pay: see above'],
   ['shared/store/orders.ts', /findByQuote|sayCount|countOpen/, 'quotes and limits: see above'],
   ['shared/store/counters.ts', /countUp|findCounter|\.\.\.rate|sayCount|forgetRates/, 'limits: see above'],
   ['shared/store/transaction.ts', /^await store\.connection\.run\(query\)/, 'nonces: see above'],

@@ -1,4 +1,3 @@
-import type { Order } from '../../../shared/order/order'
 import {
   DAY_S,
   EXPIRY_GRACE_S,
@@ -54,7 +53,17 @@ describe('the next look', () => {
     notBeforeS = CLOSE_NOT_BEFORE,
   ) =>
     nextLookS(
-      { state: 'pending', looks: 1, fruitless: 0, time_expire: EXPIRES, created_at: CREATED, ...change },
+      {
+        ...{
+          state: 'pending',
+          looks: 1,
+          fruitless: 0,
+          time_expire: EXPIRES,
+          created_at: CREATED,
+          trade_type: 3,
+        },
+        ...change,
+      },
       nowS,
       notBeforeS,
     )
@@ -174,7 +183,8 @@ describe('the next look at a refund', () => {
 
 /** What the times above add up to, in looks: a promise to Cloud Pay as well. */
 test('an order of 15 minutes that nobody pays is looked at six times, the last when it has expired', () => {
-  const order: Pick<Order, 'state' | 'looks' | 'fruitless' | 'time_expire' | 'created_at'> = {
+  const order: Parameters<typeof nextLookS>[0] = {
+    trade_type: 3,
     state: 'pending',
     looks: 0,
     fruitless: 0,
