@@ -182,6 +182,13 @@ describe('for a payer who has logged in', () => {
     const other = await town.login('mini_program', 'oSomebodyElse01')
     expect((await other.call('GET', `/orders/${number}`)).statusCode).toBe(404)
     expect((await order(other, { quote: town.quote(), trade_type: 2 })).body.code).toBe('quote_not_yours')
+
+    // A friend scans it: the wallet names who paid, and it is paid all the same.
+    town.sandbox.pay(number)
+    const ext = { sub_open_id: 'oAFriend01' }
+    Object.assign(town.sandbox.orders.get(number)!.request.pay_mch_key, { wxpay_pay_mch_key_ext: ext })
+    await town.runFor(20)
+    expect([(await town.order(number)).state, await town.anomalyKinds()]).toEqual(['paid', []])
   })
 
   test('in a browser, from the address the request came from', async () => {
