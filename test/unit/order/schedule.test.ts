@@ -82,6 +82,15 @@ describe('the next look', () => {
     ])
   })
 
+  test('at a micro_pay order comes every ten seconds, at the end of its two minutes, and then backs off', () => {
+    const micro = { trade_type: 1, time_expire: CREATED + 120 }
+    expect([20, 60, 109, 115, 119].map((at) => next(micro, CREATED + at))).toEqual([10, 10, 10, 5, 1])
+    expect([0, 1, 2, 7].map((fruitless) => next({ ...micro, fruitless }, CREATED + 120))).toEqual([
+      5, 10, 20, 600,
+    ])
+    expect(next({ ...micro, fruitless: FRUITLESS_MAX }, CREATED + 9999)).toBe(DAY_S)
+  })
+
   test('never oversleeps the expiry and its ten seconds', () => {
     expect(EXPIRY_GRACE_S).toBe(10)
     for (const looks of [1, 3, 6]) expect(next({ looks }, EXPIRES - 5)).toBe(15)
