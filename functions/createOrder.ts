@@ -9,6 +9,7 @@ import { viewOrder } from '../shared/order/view'
 import { createOrder } from '../shared/payments/create'
 import { handover } from '../shared/payments/handover'
 import { priceOrder } from '../shared/payments/price'
+import { warningsOf } from '../shared/payments/sceneRules'
 
 /** `POST /orders` → 201 a new order, 200 the same one again; what the wallet needs is in `payment`. */
 export const routes: Route<App>[] = [
@@ -17,10 +18,17 @@ export const routes: Route<App>[] = [
     path: '/orders',
     async handle(app, { request, requestId, deadline }) {
       const caller = await app.enter('POST /orders', request)
-      const wanted = await priceOrder(app, caller, readJsonBody(request), idempotencyKey(request))
-      const { request: asked, idempotencyKey: key, terms } = wanted
-      const { order, isNew } = await createOrder(app, caller, asked, key, deadline, terms)
-      return json(isNew ? 201 : 200, { ...viewOrder(order), ...handover(order, nowS(app.clock)) }, requestId)
+      const key = idempotencyKey(request)
+      const wanted = await priceOrder(app, caller, readJsonBody(request), key, request.address)
+      const { request: asked, terms } = wanted
+      const { order, isNew } = await createOrder(app, caller, asked, wanted.idempotencyKey, deadline, terms)
+      const warnings = warningsOf(asked)
+      const body = {
+        ...viewOrder(order),
+        ...handover(order, nowS(app.clock)),
+        ...(warnings.length > 0 ? { warnings } : {}),
+      }
+      return json(isNew ? 201 : 200, body, requestId)
     },
   },
 ]

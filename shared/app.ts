@@ -231,6 +231,7 @@ function assembleApp(
         deployment: config.people.deployment,
       },
       limits: config.people.limits,
+      dataKeys: config.dataKeys,
     },
   }
 }

@@ -42,6 +42,7 @@ const order: Order = {
   not_founds: 0,
   notified_at_ms: null,
   purged_at: null,
+  author_code_sealed: null,
   jsapi_args: JSON.stringify({
     wxpay: {
       mini_program_pay: {

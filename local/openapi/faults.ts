@@ -185,6 +185,22 @@ export const FAULT_HELP: Record<FaultCode, Help> = {
     ],
     ['重新启用,或用别的子商户下单。', 'Enable it again, or order with another sub-merchant.'],
   ),
+  micro_pay_not_closable: help(
+    'no',
+    [
+      '付款码订单从不关闭:付款人可能正在输入密码。',
+      'A micro_pay order is never closed: the payer may be typing the password.',
+    ],
+    ['用 ?refresh=1 查询,直到有结果。', 'Read it with ?refresh=1 until it is decided.'],
+  ),
+  data_keys_missing: help(
+    'no',
+    [
+      '没有设置 DATA_KEYS,付款码无处加密保存。',
+      'DATA_KEYS is not set: there is nothing to seal the code with.',
+    ],
+    ['设置 DATA_KEYS;没有请求过任何东西。', 'Set DATA_KEYS; nothing was asked.'],
+  ),
   payers_cannot_order: help(
     'no',
     ['没有设置 PAYER_PRICES。', 'PAYER_PRICES is not set.'],

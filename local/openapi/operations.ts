@@ -46,7 +46,7 @@ const close: Operation = {
       example: EXAMPLES.closing,
     },
   },
-  codes: ['order_not_found', 'order_not_closable'],
+  codes: ['order_not_found', 'order_not_closable', 'micro_pay_not_closable'],
 }
 
 const refund: Operation = {
@@ -128,6 +128,7 @@ export const OPERATIONS: Record<keyof typeof DOORS, Operation> = {
       'sku_unknown',
       'quantity_over_limit',
       'merchant_disabled',
+      'data_keys_missing',
       'payers_cannot_order',
       'payer_differs',
       'price_differs',

@@ -69,13 +69,25 @@ const PAYMENTS = [
     paySign: v.string(),
   }),
   v.strictObject({ tradeNO: v.string() }),
+  v.strictObject({ code_url: v.string() }),
+  v.strictObject({ mweb_url: v.string() }),
+  v.strictObject({
+    appId: v.string(),
+    partnerId: v.string(),
+    prepayId: v.string(),
+    packageValue: v.string(),
+    nonceStr: v.string(),
+    timeStamp: v.string(),
+    sign: v.string(),
+  }),
 ] as const
 
 const handover = {
   jsapi_args: v.optional(v.nullable(JsapiArguments)),
+  sdk_args: v.optional(v.nullable(v.looseObject({}))),
   payment: v.optional(v.nullable(v.union(PAYMENTS))),
   payment_fault: v.optional(
-    v.object({ code: v.literal('handover_incomplete'), missing: v.array(v.string()) }),
+    v.object({ code: oneOf(['handover_incomplete', 'handover_untrusted']), missing: v.array(v.string()) }),
   ),
 }
 
@@ -162,7 +174,20 @@ export const SCHEMAS = {
   Order,
   Refund,
   OrderEvent,
-  OrderCreated: v.object({ ...Order.entries, ...handover }),
+  OrderCreated: v.object({
+    ...Order.entries,
+    ...handover,
+    warnings: v.optional(
+      v.array(
+        v.object({
+          code: v.literal('body_format'),
+          field: v.string(),
+          message_zh: v.string(),
+          message_en: v.string(),
+        }),
+      ),
+    ),
+  }),
   OrderStatus: v.object({
     ...Order.entries,
     ...handover,

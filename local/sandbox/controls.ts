@@ -33,6 +33,10 @@ export async function control(
         const order = sandbox.pay(number)
         return say(200, { out_trade_no: number, state: order.state })
       }
+      case 'POST /_sandbox/cancel': {
+        const { out_trade_no, state } = sandbox.cancel(text('out_trade_no'))
+        return say(200, { out_trade_no, state })
+      }
       case 'POST /_sandbox/login': {
         const payer = given['payer_id'] === undefined ? undefined : text('payer_id')
         return say(200, { code: logins.codeFor(text('app_id'), payer) })

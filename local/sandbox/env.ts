@@ -1,4 +1,7 @@
 import { SANDBOX_MERCHANT } from '../../shared/base/config'
+import { SANDBOX_SECRET } from '../../shared/base/people'
+
+export const SANDBOX_DATA_KEY = `${SANDBOX_SECRET}data00`
 
 /** What the functions read, for a sandbox at this address. Everything in it is published and works on loopback only. */
 export const sandboxEnv = (
@@ -17,4 +20,6 @@ export const sandboxEnv = (
   CLOSE_NOT_BEFORE: '0',
   GATEWAY_LISTEN_HOST: listenHost,
   DATABASE_URL: databaseUrl,
+  // Seals what may not lie in the database in the clear: a payer's code.
+  DATA_KEYS: JSON.stringify([{ name: 'd1', secret: SANDBOX_DATA_KEY }]),
 })

@@ -1,8 +1,9 @@
 import { makeNonce, type Random } from '../../shared/base/random'
 import { nowS, type Clock } from '../../shared/base/time'
 import { PAY_PLATFORM } from '../../shared/cloudpay/enums'
-import type { PayRequest, RefundRequest } from '../../shared/cloudpay/schema'
-import type { REFUND_OUTCOMES, Switches } from './switches'
+import type { AnyPayRequest } from '../../shared/cloudpay/scenes'
+import type { RefundRequest } from '../../shared/cloudpay/schema'
+import type { MicroScript, REFUND_OUTCOMES, Switches } from './switches'
 
 /** What the far end knows, and what every part of it works on. It lives in memory and nowhere else. */
 export type Far = {
@@ -27,8 +28,10 @@ export type SandboxMerchant = {
 export type LedgerOrder = {
   out_trade_no: string
   merchant: SandboxMerchant
-  request: PayRequest
+  request: AnyPayRequest
   interface: string
+  /** Of micro_pay: what its code makes of it, and when that is decided. */
+  micro?: { script: MicroScript; decided_ms: number; reversed?: true }
   state: 'waiting' | 'paid' | 'closed'
   create_time: number
   last_update_time: number
@@ -88,7 +91,7 @@ export const createTime = (far: Far): number =>
   nowS(far.clock) - (far.switches.createTime === 'behind' ? BEHIND_S : 0)
 
 /** Everything but the nonce, in whatever order it was written: what makes a repeated request the same. */
-export function business(request: PayRequest | RefundRequest): string {
+export function business(request: AnyPayRequest | RefundRequest): string {
   return JSON.stringify({ ...request, nonce_str: '' }, (_, node: unknown) =>
     typeof node === 'object' && node !== null && !Array.isArray(node)
       ? Object.fromEntries(Object.entries(node).sort(([a], [b]) => (a < b ? -1 : 1)))
@@ -98,7 +101,7 @@ export function business(request: PayRequest | RefundRequest): string {
 
 /** An unpaid order shows as closed once it is, or once it has expired and the switch says that this shows. */
 export function shownState(far: Far, order: LedgerOrder): LedgerOrder['state'] {
-  const expired = order.state === 'waiting' && nowS(far.clock) > order.time_expire
+  const expired = order.state === 'waiting' && !order.micro && nowS(far.clock) > order.time_expire
   return expired && far.switches.expiredState === 'closed' ? 'closed' : order.state
 }
 
@@ -131,8 +134,26 @@ export function addRefund(far: Far, order: LedgerOrder, facts: RefundFacts): Led
 
 export type RefundFacts = { out_refund_no: string; fee: number; nonce_str: string; request?: RefundRequest }
 
-/** No timers: whoever looks at an order first finishes the refunds whose time has come. */
+/** The payer gives the money. */
+export function takeMoney(far: Far, order: LedgerOrder, timeS: number): void {
+  order.state = 'paid'
+  order.paid_fen = order.request.pay_content.total_fee
+  order.time_end = timeS
+  order.last_update_time = timeS
+  order.transaction_id = isWechat(order) ? `4200${digits(far.random, 24)}` : order.trade_no
+}
+
+/**
+ * No timers: whoever looks at an order first decides what the payer's code decides by then, and finishes the refunds
+ * whose time has come.
+ */
 export function settle(far: Far, order: LedgerOrder): void {
+  const { micro } = order
+  if (micro && order.state === 'waiting' && far.clock.nowMs() >= micro.decided_ms) {
+    const timeS = Math.floor(micro.decided_ms / 1000)
+    if (micro.script.end === 'paid') takeMoney(far, order, timeS)
+    else Object.assign(order, { state: 'closed', last_update_time: timeS })
+  }
   for (const refund of order.refunds) {
     if (refund.state !== 'processing' || far.clock.nowMs() < refund.due_ms) continue
     finish(order, refund, refund.outcome, Math.floor(refund.due_ms / 1000))

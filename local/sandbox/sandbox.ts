@@ -2,11 +2,11 @@ import * as v from 'valibot'
 import { SANDBOX_MERCHANT } from '../../shared/base/config'
 import type { Random } from '../../shared/base/random'
 import type { Clock } from '../../shared/base/time'
+import { SCENE_INTERFACES, type AnyPayRequest } from '../../shared/cloudpay/scenes'
 import {
   INTERFACES,
   type BillRequest,
   type CloseRequest,
-  type PayRequest,
   type QueryRefundRequest,
   type QueryRequest,
   type RefundRequest,
@@ -77,8 +77,10 @@ export type Received = { at: number; interface: string; body: string; request_co
 
 const RECEIVED_MAX = 10_000
 
-const BY_SUFFIX: ReadonlyMap<string, (typeof INTERFACES)[number]> = new Map(
-  INTERFACES.map((iface) => [iface.suffix, iface]),
+const SERVED = [...INTERFACES, ...SCENE_INTERFACES] as const
+
+const BY_SUFFIX: ReadonlyMap<string, (typeof SERVED)[number]> = new Map(
+  SERVED.map((iface) => [iface.suffix, iface]),
 )
 
 export function createSandbox(options: SandboxOptions) {
@@ -132,7 +134,11 @@ export function createSandbox(options: SandboxOptions) {
     switch (suffix) {
       case 'official_account_pay':
       case 'mini_program_pay':
-        return orders.create(far, merchant, suffix, content as PayRequest)
+      case 'scan_code_pay':
+      case 'micro_pay':
+      case 'app_pay':
+      case 'mob_web_pay':
+        return orders.create(far, merchant, suffix, content as AnyPayRequest)
       case 'query_order':
         return orders.query(far, merchant, content as QueryRequest)
       case 'close_order':
@@ -153,7 +159,7 @@ export function createSandbox(options: SandboxOptions) {
       refund_content,
       out_trade_no: number,
     } = content as Partial<
-      Pick<PayRequest, 'pay_content'> & Pick<RefundRequest, 'refund_content'> & QueryRequest
+      Pick<AnyPayRequest, 'pay_content'> & Pick<RefundRequest, 'refund_content'> & QueryRequest
     >
     const out_trade_no = pay_content?.out_trade_no ?? refund_content?.out_trade_no ?? number
     const word = SENTINEL_WORDS[suffix]
@@ -213,6 +219,7 @@ export function createSandbox(options: SandboxOptions) {
     received,
     answer,
     pay,
+    cancel: (out_trade_no: string): LedgerOrder => orders.cancel(far, out_trade_no),
     close: (out_trade_no: string): void => orders.closeByMerchant(far, out_trade_no),
     finishRefund: (out_refund_no: string, outcome: RefundOutcome): LedgerRefund =>
       refunds.finishRefund(far, out_refund_no, outcome),
@@ -228,4 +235,4 @@ export function createSandbox(options: SandboxOptions) {
 
 export type Sandbox = ReturnType<typeof createSandbox>
 
-type Suffix = (typeof INTERFACES)[number]['suffix']
+type Suffix = (typeof SERVED)[number]['suffix']

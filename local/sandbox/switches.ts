@@ -68,15 +68,60 @@ export const SWITCHES = {
   notifyUrl: ['replaces', 'adds'],
   /** Whether an empty 2xx answer to a notification means that it was heard. */
   emptyReply: ['retry', 'delivered'],
+  /** Whether scan_code_pay for WeChat must have a product_id: the page says so, Tencent's own SDK may leave it out. */
+  scanProductId: ['required', 'optional'],
+  /** Whether micro_pay must have an order_client.machine_no: so said the page of 2019-04. */
+  machineNo: ['optional', 'required'],
+  /** What the answer of mob_web_pay calls the address: no copy of its table is known, and WeChat calls it mweb_url. */
+  mobWebAnswer: ['mweb_url', 'nothing'],
+  /** Where that address is. */
+  mobWebHost: ['wallet', 'elsewhere'],
+  /** Whether an undecided micro_pay order answers status 0 and a state, or 103. */
+  microUndecided: ['state', '103'],
   /** `off` loses every notification, as a wrong address in the console would. */
   notifications: ['on', 'off'],
 } as const satisfies Record<string, readonly [string, ...string[]]>
+
+/** Of the scenes that the simulator does not play. */
+export const SCENE_SWITCHES: readonly string[] = [
+  'scanProductId',
+  'machineNo',
+  'mobWebAnswer',
+  'mobWebHost',
+  'microUndecided',
+] satisfies (keyof typeof SWITCHES)[]
 
 export type Switches = { -readonly [Name in keyof typeof SWITCHES]: (typeof SWITCHES)[Name][number] }
 
 export const DEFAULT_SWITCHES = Object.fromEntries(
   Object.entries(SWITCHES).map(([name, values]) => [name, values[0]]),
 ) as Switches
+
+/**
+ * What becomes of a micro_pay order, by the last four digits of its `author_code`; any others pay at once. `state`: the
+ * wallet's while nothing is decided, for `undecidedS` seconds. `answer`: of the create itself.
+ */
+export const AUTHOR_CODES: Readonly<Record<string, MicroScript>> = {
+  '0009': { answer: 'state', state: 'typing', undecidedS: 20, end: 'paid' },
+  '0008': { answer: 'state', state: 'typing', undecidedS: 20, end: 'stopped' },
+  '0001': { answer: 'state', state: 'initial', undecidedS: 20, end: 'paid' },
+  '0012': { answer: 'state', state: 'processing', undecidedS: 20, end: 'paid' },
+  // "Number used before, with other content": it stands all the same, and may be paid.
+  '4071': { answer: '407', state: 'typing', undecidedS: 20, end: 'paid' },
+  '4072': { answer: '407', state: 'typing', undecidedS: 20, end: 'stopped' },
+  // Taken, and nobody is told.
+  '0003': { answer: '3', state: 'typing', undecidedS: 20, end: 'paid' },
+  // Nothing is ever decided, and only `POST /_sandbox/pay` or `/_sandbox/cancel` ends it.
+  '0099': { answer: 'state', state: 'typing', undecidedS: Infinity, end: 'stopped' },
+  '0104': { answer: '104', state: 'initial', undecidedS: 0, end: 'stopped' },
+}
+export type MicroScript = {
+  answer: 'state' | '407' | '3' | '104'
+  state: 'initial' | 'typing' | 'processing'
+  undecidedS: number
+  end: 'paid' | 'stopped'
+}
+export const AT_ONCE: MicroScript = { answer: 'state', state: 'initial', undecidedS: 0, end: 'paid' }
 
 /** How a refund can end: `POST /_sandbox/refund`. */
 export const REFUND_OUTCOMES = ['succeeded', 'failed', 'change', 'void'] as const
@@ -92,6 +137,10 @@ export const DEFAULT_LIFE_S = 120
 export const SENTINEL_WORDS = {
   official_account_pay: 'sandbox',
   mini_program_pay: 'sandbox',
+  scan_code_pay: 'sandbox',
+  micro_pay: 'sandbox',
+  app_pay: 'sandbox',
+  mob_web_pay: 'sandbox',
   query_order: 'sandbox-query',
   close_order: 'sandbox-close',
   refund: 'sandbox-refund',

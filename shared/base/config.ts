@@ -1,6 +1,6 @@
 import { parseUrl, readServerAddress, type Dialect } from './databaseUrl'
 import { readEntries, readNamedKeys, type Entry, type FaultSink, type NamedKey } from './entries'
-import { readPeople, type People } from './people'
+import { readPeople, SANDBOX_SECRET, type People } from './people'
 import { Secret } from './secrets'
 
 export type Merchant = {
@@ -84,7 +84,7 @@ export const ORDER_LIFE_MIN_S = 120
 export const isLoopback = (host: string): boolean =>
   host === 'localhost' || host === '[::1]' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
 
-const IPV4 = /^(25[0-5]|2[0-4]\d|1?\d?\d)(\.(25[0-5]|2[0-4]\d|1?\d?\d)){3}$/
+export const IPV4 = /^(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(\.(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)){3}$/
 
 export type Env = Record<string, string | undefined>
 
@@ -171,6 +171,10 @@ export function readConfig(env: Env, injectedAuthorize = false): Config {
   const latePayment = env['LATE_PAYMENT'] || 'refund'
   if (latePayment !== 'refund' && latePayment !== 'honour') fault('LATE_PAYMENT', 'must be refund or honour')
 
+  const dataKeys = readNamedKeys(env['DATA_KEYS'], 'DATA_KEYS', fault)
+  if (!base.loopback && dataKeys.some(({ secret }) => secret.reveal().startsWith(SANDBOX_SECRET)))
+    fault('DATA_KEYS', 'has a key the sandbox publishes; it works with a loopback CLOUD_PAY_BASE_URL only')
+
   const config: Config = {
     merchants,
     cloudPay: {
@@ -193,7 +197,7 @@ export function readConfig(env: Env, injectedAuthorize = false): Config {
     database,
     callers: injectedAuthorize || callers === 'own' ? 'own' : callers === 'open' ? 'open' : 'closed',
     people,
-    dataKeys: readNamedKeys(env['DATA_KEYS'], 'DATA_KEYS', fault),
+    dataKeys,
   }
   if (faults.length > 0) throw new ConfigurationFault(faults)
   return config

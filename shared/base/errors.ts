@@ -136,6 +136,11 @@ export const FAULTS = {
     zh: '订单当前状态不能关闭(例如已支付)。',
     en: 'The order cannot be closed in its state; it may be paid.',
   },
+  micro_pay_not_closable: {
+    status: 409,
+    zh: '付款码支付的订单不能关闭:付款人可能正在输入密码,关单会退回已付的钱。请查询订单直到有结果。',
+    en: 'A micro_pay order is never closed: the payer may be typing a password, and a close gives paid money back. Read it until it is decided.',
+  },
   order_not_refundable: {
     status: 409,
     zh: '订单当前状态不能退款。',
@@ -176,6 +181,11 @@ export const FAULTS = {
     status: 429,
     zh: '登录过于频繁,请按 Retry-After 稍后再试。',
     en: 'Too many logins; try again after the seconds in Retry-After.',
+  },
+  data_keys_missing: {
+    status: 503,
+    zh: '没有配置 DATA_KEYS(或封存所用的密钥已被移除),不能受理付款码支付。',
+    en: 'DATA_KEYS is not configured, or the key it was sealed with was taken away: micro_pay cannot be served.',
   },
   internal: { status: 500, zh: '服务内部错误。', en: 'Something is wrong on our side.' },
   cloud_pay_refused: {

@@ -1,6 +1,8 @@
 import * as v from 'valibot'
 import type { FieldFault } from './errors'
 
+export const flaw = (field: string, code: string, message: string): FieldFault => ({ field, code, message })
+
 /** Length in characters as people count them: Unicode code points, so 湖 and 🧋 are one each. */
 export const characters = (text: string): number => {
   let count = 0

@@ -5,7 +5,17 @@ export type PayPlatform = (typeof PAY_PLATFORM)[keyof typeof PAY_PLATFORM]
 
 export const SUB_PAY_PLATFORM = { wechat: 100, alipay: 200 } as const
 
-export const TRADE_TYPE = { officialAccount: 3, miniProgram: 9 } as const
+export const TRADE_TYPE = {
+  /** The shop scans the payer's code. */
+  micro: 1,
+  /** The payer scans a code the shop shows. */
+  scanCode: 2,
+  officialAccount: 3,
+  app: 4,
+  /** H5: a page in a phone's browser, outside WeChat. */
+  mobileWeb: 6,
+  miniProgram: 9,
+} as const
 export type TradeType = (typeof TRADE_TYPE)[keyof typeof TRADE_TYPE]
 
 export const TERMINAL_TYPE = { windows: 1, android: 2, ios: 3, linux: 4, other: 100 } as const

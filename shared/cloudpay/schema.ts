@@ -193,7 +193,7 @@ const same =
 /** The server's clock may be behind ours by this much; an order older than that is another one of the same number. */
 export const CREATE_TIME_SKEW_S = 300
 
-const echoes = (when: Echo['when']): Echo[] => [
+export const echoes = (when: Echo['when']): Echo[] => [
   { at: 'order_content.out_trade_no', when: 'required', matches: same('out_trade_no') },
   { at: 'order_content.total_fee', when, matches: same('total_fee') },
   { at: 'order_content.fee_type', when, matches: same('fee_type') },
@@ -236,7 +236,7 @@ export type Interface = {
   answerMaxBytes?: number
 }
 
-const OrderAnswer = v.looseObject({
+export const OrderAnswer = v.looseObject({
   nonce_str: v.optional(v.string()),
   order_content: OrderContent,
   pay_mch_key: v.optional(AnswerPayMchKey),

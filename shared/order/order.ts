@@ -27,8 +27,10 @@ export type Order = {
   idempotency_key: string | null
   /** Hash over what the caller asked for: decides whether a repeat is the same order. */
   content_hash: string
-  /** The exact text that is signed and sent, first time and every time. */
+  /** The exact text that is signed and sent, first time and every time; of micro_pay with an empty `author_code`. */
   request_content: string
+  /** The payer's code, sealed, of a micro_pay order that may still be asked for; gone at its first signed answer. */
+  author_code_sealed: string | null
 
   state: OrderState
   /** Moves by one with every write: the ground of compare-and-set. */
@@ -58,7 +60,7 @@ export type Order = {
   /** When the first verified notification came. A hint, never proof. */
   notified_at_ms: number | null
 
-  /** `jsapi_args` of the first verified yes, as JSON text. */
+  /** What the first verified yes gave to hand over, as JSON text: `jsapi_args`, or the members of another scene. */
   jsapi_args: string | null
   transaction_id: string | null
   paid_at: number | null
@@ -84,7 +86,7 @@ export const ORDER_FLAGS = [
   'create_answered_102',
   // A signed "paid" names another amount: nothing is closed or refunded by itself.
   'amount_differs',
-  // Looked at in vain too often: from now on once a day.
+  // Looked at in vain too often: from now on once a day. Of micro_pay: undecided after two minutes, still looked at.
   'unresolved',
 ] as const
 export type OrderFlag = (typeof ORDER_FLAGS)[number]

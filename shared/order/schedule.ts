@@ -1,6 +1,6 @@
 import type { Order } from './order'
 import type { Refund } from './refund'
-import type { OrderState } from './state'
+import { MICRO, type OrderState } from './state'
 
 /**
  * When the timer looks again. Early and often while a payer may be paying, then further and further apart; a day after
@@ -11,6 +11,10 @@ import type { OrderState } from './state'
 export const FIRST_LOOK_S = 20
 /** An order's last seconds are the payer's. */
 export const EXPIRY_GRACE_S = 10
+/** A till is waiting: at every run of the timer until its two minutes are over. */
+export const MICRO_LOOK_S = 10
+/** What a micro_pay order has to be decided in; after that a person is told, and it goes on being looked at. */
+export const MICRO_LIFE_S = 120
 /** A signed "no such order" counts only this long after the expiry: no create of ours can still be under way. */
 export const NOT_FOUND_AFTER_S = 600
 /** Fruitless looks in a row, until a person is told and the order is looked at daily. */
@@ -54,11 +58,15 @@ export function firstLookS(
  * `order.fruitless` count the look just made.
  */
 export function nextLookS(
-  order: Pick<Order, 'state' | 'looks' | 'fruitless' | 'time_expire' | 'created_at'>,
+  order: Pick<Order, 'state' | 'looks' | 'fruitless' | 'time_expire' | 'created_at' | 'trade_type'>,
   nowS: number,
   closeNotBeforeS: number,
 ): number | null {
   if (order.fruitless >= FRUITLESS_MAX) return DAY_S
+  if (order.trade_type === MICRO && (order.state === 'created' || order.state === 'pending')) {
+    const leftS = order.time_expire - nowS
+    return leftS > 0 ? Math.min(MICRO_LOOK_S, leftS) : at(BACKOFF_S, order.fruitless)
+  }
   switch (order.state) {
     case 'created':
     case 'pending': {

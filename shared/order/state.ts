@@ -46,6 +46,22 @@ export const LEGAL_MOVES: Record<OrderState, readonly OrderState[]> = {
   refunded: [],
 }
 
+/** `trade_type` of micro_pay: the shop scans the payer's code, and the money may move while nobody here knows. */
+export const MICRO = 1
+
+/**
+ * The same for micro_pay, without any closing. "Never close or reverse on 407": the order may be paid, and a close gives
+ * the money back; nor while the payer is typing a password (9) or the wallet is at work (1, 12). It ends by the wallet's
+ * word, or by signed not-founds long after its two minutes.
+ */
+export const LEGAL_MICRO_MOVES: Record<OrderState, readonly OrderState[]> = {
+  ...LEGAL_MOVES,
+  created: ['pending', 'paid', 'closed', 'failed'],
+  pending: ['paid', 'closed'],
+  // Not to be reached. Should a person have written it, the wallet's word still counts.
+  closing: ['pending', 'paid', 'closed'],
+}
+
 /** Our own mistake, never the database's or a caller's. */
 export class IllegalMove extends Error {
   override readonly name = 'IllegalMove'
@@ -55,8 +71,9 @@ export class IllegalMove extends Error {
   }
 }
 
-export const isLegalMove = (from: OrderState, to: OrderState): boolean =>
-  isKnownState(from) && (from === to || LEGAL_MOVES[from].includes(to))
+export const isLegalMove = (from: OrderState, to: OrderState, tradeType?: number): boolean =>
+  isKnownState(from) &&
+  (from === to || (tradeType === MICRO ? LEGAL_MICRO_MOVES : LEGAL_MOVES)[from].includes(to))
 
 /** Unpaid, and it may still be paid or closed. */
 export const isOpen = (state: OrderState): boolean =>
@@ -69,6 +86,7 @@ export const hasMoney = (state: OrderState): boolean =>
 /** What a wallet's `current_trade_state` says about the money, whatever the platform. */
 export const MEANINGS = [
   'waiting',
+  'paying', // of micro_pay alone: the code was taken and nothing is decided
   'paid',
   'paid_then_refund',
   'closed',
@@ -126,9 +144,12 @@ export const MOVES: Record<OrderState, Record<Meaning, Verdict>> = {
     closed_or_refunded: to('closed'),
     // The first transmission may still be under way.
     not_found: notFinal,
+    // micro_pay hands nothing over, so nothing is missing: the wallet has the order.
+    paying: to('pending'),
   },
   pending: {
     waiting: same,
+    paying: same,
     paid: to('paid'),
     // Proves that it was paid; what went back is for the refund look-up to say.
     paid_then_refund: to('paid'),
@@ -139,6 +160,8 @@ export const MOVES: Record<OrderState, Record<Meaning, Verdict>> = {
   closing: {
     // Whether the close was refused (back to pending) only the one who asked for it can say, after asking again.
     waiting: notFinal,
+    // Never to be closed, whoever would like it to.
+    paying: to('pending'),
     // The payment won the race.
     paid: to('paid'),
     paid_then_refund: to('paid'),
@@ -148,6 +171,7 @@ export const MOVES: Record<OrderState, Record<Meaning, Verdict>> = {
   },
   closed: {
     waiting: contradiction,
+    paying: contradiction,
     // Money that came late is money: never left as closed.
     paid: to('paid_after_close'),
     paid_then_refund: to('paid_after_close'),
@@ -158,6 +182,7 @@ export const MOVES: Record<OrderState, Record<Meaning, Verdict>> = {
   failed: {
     // Refused when we asked, yet upstream has it: it may still be paid.
     waiting: contradiction,
+    paying: contradiction,
     // Our "no" was wrong, or somebody paid under this number: never left as failed.
     paid: to('paid_after_close'),
     paid_then_refund: to('paid_after_close'),
@@ -167,6 +192,7 @@ export const MOVES: Record<OrderState, Record<Meaning, Verdict>> = {
   },
   paid: {
     waiting: contradiction,
+    paying: contradiction,
     paid: same,
     paid_then_refund: lookAtRefunds,
     closed: contradiction,
@@ -176,6 +202,7 @@ export const MOVES: Record<OrderState, Record<Meaning, Verdict>> = {
   },
   paid_after_close: {
     waiting: contradiction,
+    paying: contradiction,
     paid: same,
     paid_then_refund: lookAtRefunds,
     closed: contradiction,
@@ -184,6 +211,7 @@ export const MOVES: Record<OrderState, Record<Meaning, Verdict>> = {
   },
   refunded: {
     waiting: contradiction,
+    paying: contradiction,
     // An answer older than the refund says no more than we know.
     paid: same,
     paid_then_refund: same,
@@ -194,8 +222,14 @@ export const MOVES: Record<OrderState, Record<Meaning, Verdict>> = {
 }
 
 /** What a wallet state means, or nothing for one the documents do not list: then the answer is unknown. */
-export const walletMeaning = (platform: number, walletState: number): Meaning | undefined =>
-  WALLET_MEANING[platform]?.[walletState]
+export function walletMeaning(
+  platform: number,
+  walletState: number,
+  tradeType?: number,
+): Meaning | undefined {
+  const meaning = WALLET_MEANING[platform]?.[walletState]
+  return meaning === 'waiting' && tradeType === MICRO ? 'paying' : meaning
+}
 
 /** States that evidence can still move without a refund: worth asking about. */
 export const canStillChange = (state: OrderState): boolean =>

@@ -4,9 +4,11 @@ import { makeNonce } from '../base/random'
 import { nowS, type Deadline } from '../base/time'
 import { closeOrder as closeOrderInterface, type CloseRequest } from '../cloudpay/schema'
 import type { Order } from '../order/order'
+import { isOpen } from '../order/state'
 import { moved } from '../store/orders'
 import { aboutOrder, callBudgetMs, keyOf, type Payments } from './context'
 import type { Evidence } from './evidence'
+import { isMicro } from './micro'
 import { findOwnOrder, lookUpstream } from './refresh'
 import { carryOut, readAgain, settle, startClosing } from './settle'
 
@@ -30,6 +32,8 @@ export async function closeOrder(
   const found = await findOwnOrder(payments, caller, out_trade_no)
   if (isNotOursToClose(found))
     throw new Fault('order_not_closable', { extra: { out_trade_no, state: found.state } })
+  if (isMicro(found) && isOpen(found.state))
+    throw new Fault('micro_pay_not_closable', { extra: { out_trade_no, state: found.state } })
   const closing = await enterClosing(payments, found, 'request')
   const order = closing.state === 'closing' ? await pushOrLeave(payments, closing, deadline) : closing
   if (order.state === 'closing' || order.state === 'closed' || order.state === 'failed') return order
@@ -49,7 +53,7 @@ async function pushOrLeave(payments: Payments, closing: Order, deadline: Deadlin
 /** The number may be somebody else's order: closing it would close theirs. */
 export const isNotOursToClose = (order: Order): boolean => order.flag === 'create_answered_102'
 
-/** Created and pending orders become closing; whatever else it is, or has become, stays and is returned. */
+/** Created and pending orders become closing, but for those of micro_pay; whatever else it is, or has become, stays and is returned. */
 export async function enterClosing<O extends Order>(
   payments: Payments,
   order: O,
@@ -57,7 +61,7 @@ export async function enterClosing<O extends Order>(
 ): Promise<O> {
   let current = order
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    if (current.state !== 'created' && current.state !== 'pending') return current
+    if ((current.state !== 'created' && current.state !== 'pending') || isMicro(current)) return current
     const at = nowS(payments.clock)
     const { closeNotBeforeS, latePayment } = payments.settings
     const move = startClosing(current, by, { nowS: at, closeNotBeforeS, latePayment, isSecond: false })
@@ -67,9 +71,12 @@ export async function enterClosing<O extends Order>(
   throw new Fault('database_unavailable', { cause: new Error('lost every race for an order') })
 }
 
-/** Upstream is asked no earlier: a payer may be half-way through, and WeChat advises five minutes. */
+/**
+ * Upstream is asked no earlier: a payer may be half-way through, and WeChat advises five minutes. Of micro_pay never: a
+ * close after 407, or while the payer is typing, gives back money that was paid.
+ */
 export const mayAskToClose = (payments: Payments, order: Order): boolean =>
-  nowS(payments.clock) >= order.created_at + payments.settings.closeNotBeforeS
+  !isMicro(order) && nowS(payments.clock) >= order.created_at + payments.settings.closeNotBeforeS
 
 /** Look, ask to close, look again. `learned`: the last look brought a verified answer. */
 export async function pushClosing<O extends Order>(

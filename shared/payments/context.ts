@@ -1,5 +1,6 @@
 import type { LatePayment, Merchant } from '../base/config'
 import { Fault } from '../base/errors'
+import type { NamedKey } from '../base/entries'
 import type { Log } from '../base/log'
 import type { PayerTag } from '../base/payerTag'
 import type { Limits, PriceWay, QuoteKey } from '../base/people'
@@ -45,6 +46,8 @@ export type Payments = {
       deployment: string
     }
     limits: Limits
+    /** Open what lies sealed in the database; the first seals what is new. */
+    dataKeys: readonly NamedKey[]
   }
 }
 

@@ -19,10 +19,12 @@ import type { Outcome } from '../store/transaction'
 import { callBudgetMs, keyOf, type Payments } from './context'
 import { makeWay } from './close'
 import { evidenceOfCreate, type Evidence } from './evidence'
-import { draftOrder, payInterface } from './draft'
+import { draftOrder } from './draft'
+import { isOtherCode, isSpent, requestText } from './micro'
 import { contentHash, merchantOf, type OrderRequest } from './orderRequest'
 import { NO_TERMS, type Terms } from './price'
 import { lookUpstream } from './refresh'
+import { sceneOf } from './scenes'
 import { readAgain, settle } from './settle'
 
 /**
@@ -110,6 +112,7 @@ export async function createOrder(
       if (holder) await makeWay(payments, caller, holder, deadline)
       continue
     }
+    if (isOtherCode(payments, found, request.pay_content.author_code)) throw new Fault('content_differs')
     if (found.state !== 'created') return { order: found, isNew: false }
     if (found.lease_holder === lease.holder) {
       // Ours after all: a COMMIT whose answer was lost did take effect.
@@ -120,7 +123,7 @@ export async function createOrder(
       const retryAfterS = Math.max(1, Math.ceil((found.lease_until_ms - found.now_ms) / 1000))
       throw new Fault('order_in_progress', { retryAfterS, extra: { out_trade_no: found.out_trade_no } })
     }
-    if (found.flag !== null || isTooLate(payments, found)) {
+    if (found.flag !== null || isSpent(found) || isTooLate(payments, found)) {
       const { order } = await lookUpstream(payments, found, deadline)
       if (order.state === 'created') throw unknownOutcome(order)
       return { order, isNew: false }
@@ -189,8 +192,12 @@ async function ask(
   let sent = false
   try {
     const evidence = await askWithRetries()
-    if (current.state === 'created' && evidence.proves === 'refused') {
+    if (
       // Not the only transmission, so this no may be about the earlier one: look.
+      (current.state === 'created' && evidence.proves === 'refused') ||
+      // Told how it ended: money moves on our own query alone, and the till is waiting.
+      (evidence.proves === 'accepted' && evidence.decided)
+    ) {
       current = (await lookUpstream(payments, current, deadline)).order
     }
     if (current.state === 'created') current = await release(payments, current, lease, evidence)
@@ -209,8 +216,9 @@ async function ask(
   }
 
   async function askWithRetries(): Promise<Evidence> {
+    const text = requestText(payments, order)
     for (let asks = 1; ; asks++) {
-      const answer = await payments.cloudPay.call(payInterface(order.trade_type), order.request_content, {
+      const answer = await payments.cloudPay.call(sceneOf(order.trade_type).iface, text, {
         key: keyOf(payments, order),
         timeoutMs: askBy.remainingMs(),
         beforeSend: async () => {

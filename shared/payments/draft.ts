@@ -3,17 +3,16 @@ import { ORDER_LIFE_MAX_S, ORDER_LIFE_MIN_S } from '../base/config'
 import { Fault } from '../base/errors'
 import { makeNonce } from '../base/random'
 import { nowS } from '../base/time'
-import { TERMINAL_TYPE, TRADE_TYPE } from '../cloudpay/enums'
-import { miniProgramPay, officialAccountPay, type PayRequest } from '../cloudpay/schema'
+import { flaw } from '../base/validate'
+import { PAY_PLATFORM, TERMINAL_TYPE, TRADE_TYPE } from '../cloudpay/enums'
 import { makeOrderNumber } from '../order/number'
+import { MICRO_LIFE_S } from '../order/schedule'
 import type { NewOrder } from '../store/tables'
 import { SDK_VERSION, type KnownMerchant, type Payments } from './context'
-import { contentHash, detailText, flaw, payerOf, type OrderRequest } from './orderRequest'
+import { sealAuthorCode } from './micro'
+import { contentHash, detailText, payerOf, type OrderRequest } from './orderRequest'
 import type { Terms } from './price'
-
-/** The interface that serves a way of paying. */
-export const payInterface = (tradeType: number): typeof officialAccountPay | typeof miniProgramPay =>
-  tradeType === TRADE_TYPE.miniProgram ? miniProgramPay : officialAccountPay
+import { sceneOf, type ClientMember, type Scene } from './scenes'
 
 /**
  * Resolves every default once and writes the exact text that will be signed and sent. From here on the text is data:
@@ -30,22 +29,20 @@ export function draftOrder(
 ): NewOrder {
   const { clock, random, settings } = payments
   const now = nowS(clock)
-  const time_expire = request.pay_content.time_expire ?? now + settings.orderLifeS
-  if (time_expire < now + ORDER_LIFE_MIN_S || time_expire > now + ORDER_LIFE_MAX_S) {
-    const message = `must be from ${ORDER_LIFE_MIN_S} s to ${ORDER_LIFE_MAX_S} s ahead of now`
-    throw new Fault('body_invalid', { fields: [flaw('pay_content.time_expire', 'value', message)] })
-  }
+  const trade_type = request.trade_type ?? TRADE_TYPE.officialAccount
+  const scene = sceneOf(trade_type)
+  const time_expire = scene.expires ? expiryOf(request, now, settings.orderLifeS) : now + MICRO_LIFE_S
   const { out_mch_id, out_sub_mch_id, out_shop_id } = merchant
   const { pay_platform, wxpay_pay_mch_key_ext, alipay_pay_mch_key_ext } = request.pay_mch_key
-  const trade_type = request.trade_type ?? TRADE_TYPE.officialAccount
   const out_trade_no =
     request.pay_content.out_trade_no ?? makeOrderNumber(merchant.order_prefix, clock.nowMs(), random)
   const fee_type = request.pay_content.fee_type ?? 'CNY'
   const detail = detailText(request.pay_content.detail)
-  const { body, remark, total_fee, wxpay_pay_content_ext } = request.pay_content
+  const { body, remark, total_fee, author_code } = request.pay_content
+  const wxpay_pay_content_ext = contentExt(request, out_trade_no)
 
   // What is left undefined is left out: Cloud Pay asks for unused fields not to be sent.
-  const content: PayRequest = {
+  const content = {
     pay_mch_key: {
       pay_platform,
       out_mch_id,
@@ -61,21 +58,19 @@ export function draftOrder(
       body,
       ...(detail !== undefined && { detail }),
       ...(remark !== undefined && { remark }),
-      time_expire,
+      ...(scene.expires && { time_expire }),
       ...(settings.callerNotifyUrl !== undefined && { caller_notify_url: settings.callerNotifyUrl }),
+      // Its place: the code itself lies sealed, and is put in when the text is sent.
+      ...(author_code !== undefined && { author_code: '' }),
       ...(wxpay_pay_content_ext && { wxpay_pay_content_ext }),
     },
-    order_client: {
-      terminal_type: TERMINAL_TYPE.other,
-      ...request.order_client,
-      sdk_version: SDK_VERSION,
-      spbill_create_ip: settings.spbillCreateIp,
-    },
+    ...(scene.client.length > 0 && { order_client: orderClient(scene, request, settings.spbillCreateIp) }),
     nonce_str: makeNonce(random),
-    // mini_program_pay is only known from a client that does not send it.
-    ...(trade_type === TRADE_TYPE.officialAccount && { trade_type }),
+    ...(scene.sendsTradeType && { trade_type }),
   }
   const request_content = JSON.stringify(content)
+  const author_code_sealed =
+    author_code === undefined ? null : sealAuthorCode(payments, { out_sub_mch_id, out_trade_no }, author_code)
 
   return {
     out_sub_mch_id,
@@ -86,7 +81,7 @@ export function draftOrder(
     trade_type,
     total_fee,
     fee_type,
-    ...payerOf(request),
+    ...payerOf(request, caller),
     merchant_order_id: request.merchant_order_id ?? null,
     purchase_slot: request.merchant_order_id ?? null,
     quote_iss: quote?.iss ?? null,
@@ -95,6 +90,7 @@ export function draftOrder(
     idempotency_key: idempotencyKey,
     content_hash: contentHash(request, caller, merchant, asked),
     request_content,
+    author_code_sealed,
     state: 'created',
     version: 1,
     flag: null,
@@ -120,4 +116,39 @@ export function draftOrder(
     refunded_fen: 0,
     late_policy: null,
   }
+}
+
+function expiryOf({ pay_content }: OrderRequest, now: number, lifeS: number): number {
+  const time_expire = pay_content.time_expire ?? now + lifeS
+  if (time_expire < now + ORDER_LIFE_MIN_S || time_expire > now + ORDER_LIFE_MAX_S) {
+    const message = `must be from ${ORDER_LIFE_MIN_S} s to ${ORDER_LIFE_MAX_S} s ahead of now`
+    throw new Fault('body_invalid', { fields: [flaw('pay_content.time_expire', 'value', message)] })
+  }
+  return time_expire
+}
+
+/** The page of scan_code_pay requires a `product_id` for WeChat: the order's number when the caller has none. */
+function contentExt(
+  { trade_type, pay_mch_key, pay_content: { wxpay_pay_content_ext: ext } }: OrderRequest,
+  out_trade_no: string,
+) {
+  const scans = trade_type === TRADE_TYPE.scanCode && pay_mch_key.pay_platform === PAY_PLATFORM.wechat
+  return scans && ext?.product_id === undefined ? { ...ext, product_id: out_trade_no } : ext
+}
+
+function orderClient(
+  scene: Scene,
+  request: OrderRequest,
+  ours: string,
+): Partial<Record<ClientMember, unknown>> {
+  const { spbill_create_ip: theirs, ...client } = request.order_client ?? {}
+  const all: Partial<Record<ClientMember, unknown>> = {
+    terminal_type: TERMINAL_TYPE.other,
+    ...client,
+    sdk_version: SDK_VERSION,
+    spbill_create_ip: scene.payersIp ? theirs : ours,
+  }
+  return Object.fromEntries(
+    Object.entries(all).filter(([name]) => scene.client.includes(name as ClientMember)),
+  )
 }

@@ -1,5 +1,6 @@
 import type { Answer } from '../cloudpay/client'
 import { INTERNAL_STATUS, STATUS } from '../cloudpay/enums'
+import type { PayAnswer } from '../cloudpay/scenes'
 import {
   echoFaults,
   queryOrder,
@@ -8,16 +9,16 @@ import {
   type OrderContent,
 } from '../cloudpay/schema'
 import type { Order } from '../order/order'
-import { walletMeaning, type Meaning } from '../order/state'
-import { payInterface } from './draft'
+import { MICRO, walletMeaning, type Meaning } from '../order/state'
+import { namesPayer, sceneOf } from './scenes'
 
 /**
  * What one answer proves about one order. Between "Cloud Pay said" and "so we do": the answer has been verified and
  * parsed; here it is compared with the stored order, and reduced to what it is worth.
  */
 export type Evidence =
-  /** The create was taken: the payer can pay. */
-  | { proves: 'accepted'; jsapi_args: string | null; notes: Notes }
+  /** The create was taken: the payer can pay. `decided`: micro_pay says how it ended, for a query to confirm. */
+  | { proves: 'accepted'; jsapi_args: string | null; notes: Notes; decided: boolean }
   /** A signed no to a create. What it is worth depends on how often we had sent. */
   | { proves: 'refused'; status: number; internalStatus: number | undefined }
   /** What the wallet says, from our own signed query. */
@@ -35,26 +36,36 @@ type Money = Pick<Order, 'transaction_id' | 'paid_at' | 'cash_fee' | 'settlement
 /** Recorded with the move, decides nothing. */
 type Notes = { nonce_echo_differs?: true }
 
-const expectedOf = (order: Order): Expected => order
+/** An id we did not send cannot be compared: whoever scans a code is the payer. */
+const expectedOf = (order: Order): Expected =>
+  namesPayer(sceneOf(order.trade_type)) ? order : { ...order, payer_field: '', payer_id: '' }
 
 const nothing = (why: string, rejected = false): Evidence => ({ proves: 'nothing', why, rejected })
 
 /** What is the same for every call: an unknown proves nothing, and neither does being told to mend the request. */
-const withoutProof = (answer: Extract<Answer<OrderAnswer>, { outcome: 'unknown' | 'rejected' }>): Evidence =>
+const withoutProof = (answer: Extract<Answer<unknown>, { outcome: 'unknown' | 'rejected' }>): Evidence =>
   answer.outcome === 'unknown' ? nothing(answer.why) : nothing(`status_${answer.status}`, true)
 
-export function evidenceOfCreate(order: Order, answer: Answer<OrderAnswer>): Evidence {
+/**
+ * `answer` has been read by the schema of the order's own interface. One without order content proves that the request
+ * was accepted, and nothing about the money.
+ */
+export function evidenceOfCreate(order: Order, answer: Answer<unknown>): Evidence {
   if (answer.outcome === 'no') {
     return { proves: 'refused', status: answer.status, internalStatus: answer.internalStatus }
   }
   if (answer.outcome !== 'yes') return withoutProof(answer)
-  const { member } = answer
-  const fields = echoFaults(payInterface(order.trade_type).echoes, member, expectedOf(order))
+  const member = answer.member as PayAnswer
+  const { iface, keep } = sceneOf(order.trade_type)
+  const fields = echoFaults(iface.echoes, member, expectedOf(order))
   if (fields.length > 0) return { proves: 'mismatch', fields }
+  const kept = keep(member)
+  const { order_content: content } = member
   return {
     proves: 'accepted',
-    jsapi_args: member.jsapi_args === undefined ? null : JSON.stringify(member.jsapi_args),
-    notes: notesOn(order, member.order_content),
+    jsapi_args: kept === undefined ? null : JSON.stringify(kept),
+    notes: content === undefined ? {} : notesOn(order, content),
+    decided: content !== undefined && order.trade_type === MICRO && isDecided(order, content),
   }
 }
 
@@ -68,7 +79,7 @@ export function evidenceOfQuery(order: Order, answer: Answer<OrderAnswer>): Evid
   const { order_content: content } = answer.member
   const fields = echoFaults(queryOrder.echoes, answer.member, expectedOf(order))
   const wallet_state = walletStateOf(order, content)
-  const meaning = wallet_state === undefined ? undefined : walletMeaning(order.pay_platform, wallet_state)
+  const meaning = wallet_state === undefined ? undefined : meaningOf(order, wallet_state)
   if (fields.length > 0)
     return { proves: 'mismatch', fields, paid: meaning !== undefined && saysPaid(meaning) }
   if (wallet_state === undefined) return nothing('wallet_state_missing')
@@ -90,6 +101,15 @@ export function evidenceOfQuery(order: Order, answer: Answer<OrderAnswer>): Evid
     notes: notesOn(order, content),
   }
 }
+
+function isDecided(order: Order, content: OrderContent): boolean {
+  const state = walletStateOf(order, content)
+  const meaning = state === undefined ? undefined : meaningOf(order, state)
+  return meaning !== undefined && meaning !== 'paying' && meaning !== 'not_found'
+}
+
+const meaningOf = (order: Order, state: number): Meaning | undefined =>
+  walletMeaning(order.pay_platform, state, order.trade_type)
 
 export const saysPaid = (meaning: Meaning): boolean => meaning === 'paid' || meaning === 'paid_then_refund'
 

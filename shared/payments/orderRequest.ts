@@ -1,14 +1,17 @@
 import { createHash } from 'node:crypto'
 import * as v from 'valibot'
 import type { Caller } from '../base/caller'
+import { IPV4 } from '../base/config'
 import { Fault, type FieldFault } from '../base/errors'
 import { parseStrictJson } from '../base/json'
 import { Fen } from '../base/money'
-import { exactObject, fieldFaults, integer, S, S1 } from '../base/validate'
+import { exactObject, fieldFaults, flaw, integer, S, S1 } from '../base/validate'
 import { PAY_PLATFORM, TERMINAL_TYPE, TRADE_TYPE } from '../cloudpay/enums'
 import { AlipayPayMchKeyExt, Detail, WxpayPayContentExt, WxpayPayMchKeyExt } from '../cloudpay/schema'
 import { orderNumberFault } from '../order/number'
 import { SDK_VERSION, type KnownMerchant, type Payments } from './context'
+import { sceneFaults } from './sceneRules'
+import { namesPayer, sceneOf } from './scenes'
 
 /**
  * The body of `POST /orders`, in Cloud Pay's words. Fields the server owns may be repeated by a caller who read
@@ -27,14 +30,25 @@ export const OrderRequest = v.strictObject({
     remark: v.optional(S(127)),
     /** Epoch seconds, from 2 minutes to 2 hours ahead. */
     time_expire: v.optional(integer(0, 99_999_999_999)),
-    wxpay_pay_content_ext: v.optional(WxpayPayContentExt),
+    /** micro_pay: what the shop scanned from the payer's phone. Never stored in the clear, never logged. */
+    author_code: v.optional(
+      v.pipe(
+        v.string(),
+        v.check((code) => /^\d{16,24}$/.test(code), 'must be 16 to 24 digits'),
+      ),
+    ),
+    wxpay_pay_content_ext: v.optional(
+      exactObject({ ...WxpayPayContentExt.entries, scene_info: v.optional(S(256)) }),
+    ),
   }),
   pay_mch_key: v.strictObject({
     pay_platform: v.picklist(Object.values(PAY_PLATFORM)),
     out_mch_id: v.optional(S(32)),
     out_sub_mch_id: v.optional(S(32)),
     out_shop_id: v.optional(S(32)),
-    wxpay_pay_mch_key_ext: v.optional(WxpayPayMchKeyExt),
+    wxpay_pay_mch_key_ext: v.optional(
+      v.strictObject({ ...WxpayPayMchKeyExt.entries, mob_app_id: v.optional(S1(32)) }),
+    ),
     alipay_pay_mch_key_ext: v.optional(AlipayPayMchKeyExt),
   }),
   order_client: v.optional(
@@ -44,9 +58,11 @@ export const OrderRequest = v.strictObject({
       terminal_type: v.optional(v.picklist(Object.values(TERMINAL_TYPE))),
       sdk_version: v.optional(S(10)),
       spbill_create_ip: v.optional(S(16)),
+      machine_no: v.optional(S(32)),
+      sn_code: v.optional(S(64)),
     }),
   ),
-  /** 3 official account (the default), 9 mini-program. */
+  /** By which SCENES is read; 3, official account, is the default. */
   trade_type: v.optional(v.picklist(Object.values(TRADE_TYPE))),
   /** The merchant's own purchase: one order at a time may be paid for it. Visible ASCII. */
   merchant_order_id: v.optional(v.pipe(v.string(), v.regex(/^[!-~]{1,64}$/, 'must be visible ASCII'))),
@@ -54,31 +70,49 @@ export const OrderRequest = v.strictObject({
 })
 export type OrderRequest = v.InferOutput<typeof OrderRequest>
 
-/** Checks everything about the body that does not depend on the time of day. Throws the Fault `body_invalid`. */
-export function readOrderRequest(body: unknown, payments: Pick<Payments, 'merchants' | 'settings'>) {
+/**
+ * Checks everything about the body that does not depend on the time of day. Throws the Fault `body_invalid`.
+ * `payersIp`: where a payer calls from, for the scene that wants to know.
+ */
+export function readOrderRequest(
+  body: unknown,
+  payments: Pick<Payments, 'merchants' | 'settings'>,
+  payersIp?: string,
+): OrderRequest {
   const { settings } = payments
   const read = v.safeParse(OrderRequest, body)
   if (!read.success) throw new Fault('body_invalid', { fields: fieldFaults(read.issues) })
   const request = read.output
   const merchant = merchantOf(payments, request)
+  const scene = sceneOf(request.trade_type)
+  const ip = scene.payersIp ? (payersIp ?? request.order_client?.spbill_create_ip) : settings.spbillCreateIp
   const fields = [
     ...contradictions(request, {
       'pay_mch_key.out_mch_id': merchant.out_mch_id,
       'pay_mch_key.out_sub_mch_id': merchant.out_sub_mch_id,
       'pay_mch_key.out_shop_id': merchant.out_shop_id,
-      'order_client.spbill_create_ip': settings.spbillCreateIp,
+      'order_client.spbill_create_ip': ip,
       'order_client.sdk_version': SDK_VERSION,
       // Ours to make, so there is no value a caller could repeat.
       nonce_str: undefined,
     }),
-    ...payerFaults(request),
+    ...sceneFaults(request),
+    ...(scene.payersIp ? addressFaults(ip) : []),
     ...detailFaults(request),
   ]
   const number = request.pay_content.out_trade_no
   const numberFault = number === undefined ? undefined : orderNumberFault(merchant.order_prefix, number)
   if (numberFault !== undefined) fields.push(flaw('pay_content.out_trade_no', 'value', numberFault))
   if (fields.length > 0) throw new Fault('body_invalid', { fields })
-  return request
+  return scene.payersIp
+    ? { ...request, order_client: { ...request.order_client, spbill_create_ip: ip } }
+    : request
+}
+
+function addressFaults(ip: string | undefined): FieldFault[] {
+  const field = 'order_client.spbill_create_ip'
+  if (ip === undefined) return [flaw(field, 'required', 'is required: the address of who pays')]
+  return IPV4.test(ip) ? [] : [flaw(field, 'value', 'must be an IPv4 address')]
 }
 
 /** The sub-merchant a request names, or the first. One that is not ours is contradicted by the first's facts. */
@@ -86,8 +120,6 @@ export const merchantOf = (
   { merchants }: Pick<Payments, 'merchants'>,
   request: OrderRequest,
 ): KnownMerchant => merchants.find(request.pay_mch_key.out_sub_mch_id ?? '') ?? merchants.first
-
-export const flaw = (field: string, code: string, message: string): FieldFault => ({ field, code, message })
 
 function contradictions(request: OrderRequest, owned: Record<string, string | undefined>): FieldFault[] {
   return Object.entries(owned).flatMap(([field, configured]) => {
@@ -100,48 +132,19 @@ function contradictions(request: OrderRequest, owned: Record<string, string | un
   })
 }
 
-/** The payer's id, under the field it is sent in. Exactly one, and the one that fits the way of paying. */
-export function payerOf(request: OrderRequest): { payer_field: string; payer_id: string } {
+/**
+ * Who pays, under the field it is sent in: exactly one, and the one that fits the way of paying. Where nothing of the
+ * kind is sent, the payer whose session it is; and nobody when the merchant orders, because anybody may scan.
+ */
+export function payerOf(request: OrderRequest, caller: Caller): { payer_field: string; payer_id: string } {
   const { wxpay_pay_mch_key_ext: wxpay, alipay_pay_mch_key_ext: alipay } = request.pay_mch_key
+  if (!namesPayer(sceneOf(request.trade_type))) {
+    if (caller.payer) return { payer_field: caller.payer.field, payer_id: caller.payer.id }
+    return { payer_field: '', payer_id: caller.kind === 'payer' ? caller.id : '' }
+  }
   if (alipay) return { payer_field: 'user_id', payer_id: alipay.user_id }
   if (wxpay?.open_id !== undefined) return { payer_field: 'open_id', payer_id: wxpay.open_id }
   return { payer_field: 'sub_open_id', payer_id: wxpay?.sub_open_id ?? '' }
-}
-
-function payerFaults({ pay_mch_key: key, pay_content: content, trade_type }: OrderRequest): FieldFault[] {
-  const wechat = key.pay_platform === PAY_PLATFORM.wechat
-  const wxpay = 'pay_mch_key.wxpay_pay_mch_key_ext'
-  const alipay = 'pay_mch_key.alipay_pay_mch_key_ext'
-  const faults: FieldFault[] = []
-  const required = (field: string) => faults.push(flaw(field, 'required', 'is required'))
-  const notAllowed = (field: string, why: string) => faults.push(flaw(field, 'not_allowed', why))
-
-  if (wechat && key.alipay_pay_mch_key_ext) notAllowed(alipay, 'does not belong to pay_platform 1 (WeChat)')
-  if (!wechat && key.wxpay_pay_mch_key_ext) notAllowed(wxpay, 'does not belong to pay_platform 2 (Alipay)')
-  if (!wechat && content.wxpay_pay_content_ext) {
-    notAllowed('pay_content.wxpay_pay_content_ext', 'does not belong to pay_platform 2 (Alipay)')
-  }
-  if (!wechat && !key.alipay_pay_mch_key_ext) required(alipay)
-  if (wechat && !key.wxpay_pay_mch_key_ext) required(wxpay)
-
-  const ext = key.wxpay_pay_mch_key_ext
-  if (trade_type === TRADE_TYPE.miniProgram) {
-    if (!wechat) notAllowed('trade_type', 'trade_type 9 (mini-program) is for pay_platform 1 (WeChat)')
-    if (ext && ext.mini_program_sub_app_id === undefined) required(`${wxpay}.mini_program_sub_app_id`)
-    if (ext && ext.sub_open_id === undefined) required(`${wxpay}.sub_open_id`)
-    for (const field of ['open_id', 'app_id', 'sub_app_id'] as const) {
-      if (ext?.[field] !== undefined) notAllowed(`${wxpay}.${field}`, 'does not belong to trade_type 9')
-    }
-  } else if (ext) {
-    if (ext.mini_program_sub_app_id !== undefined) {
-      notAllowed(`${wxpay}.mini_program_sub_app_id`, 'belongs to trade_type 9 (mini-program)')
-    }
-    if (ext.open_id === undefined && ext.sub_open_id === undefined) required(`${wxpay}.sub_open_id`)
-    if (ext.open_id !== undefined && ext.sub_open_id !== undefined) {
-      notAllowed(`${wxpay}.open_id`, 'send open_id or sub_open_id, not both')
-    }
-  }
-  return faults
 }
 
 const DETAIL_MAX = 6000
@@ -175,7 +178,8 @@ export function contentHash(
   merchant: KnownMerchant,
   asked?: object,
 ): string {
-  const { out_trade_no: _number, time_expire: _expiry, ...content } = request.pay_content
+  // The code is compared on its own, while it is kept: a hash of few digits can be found out.
+  const { out_trade_no: _number, time_expire: _expiry, author_code: _code, ...content } = request.pay_content
   // Asked for by its article, an order is the same also when the article costs something else by now.
   const { total_fee: _fee, body: _body, ...unpriced } = content
   const pay_content = asked === undefined ? content : { ...unpriced, asked }

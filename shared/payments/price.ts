@@ -1,14 +1,17 @@
 import { createHash } from 'node:crypto'
 import type { Caller, Payer } from '../base/caller'
+import { IPV4 } from '../base/config'
 import { payerHash } from '../base/payer'
 import { Fault, type FaultCode, type FieldFault } from '../base/errors'
 import { FEN_MAX } from '../base/money'
-import { PAY_PLATFORM, TRADE_TYPE } from '../cloudpay/enums'
+import { flaw } from '../base/validate'
+import { PAY_PLATFORM, TRADE_TYPE, type TradeType } from '../cloudpay/enums'
 import { findSku } from '../store/catalogue'
 import type { OrderLimits } from '../store/orders'
 import type { Payments } from './context'
-import { flaw, merchantOf, payerOf, readOrderRequest, type OrderRequest } from './orderRequest'
+import { merchantOf, payerOf, readOrderRequest, type OrderRequest } from './orderRequest'
 import { readQuote } from './quote'
+import { namesPayer, SCENES, sceneOf } from './scenes'
 
 /**
  * What may be charged. A payer never sets a price: it comes from a quote that the merchant's server signed, or from the
@@ -31,18 +34,24 @@ export type Priced = { request: OrderRequest; idempotencyKey: string | null; ter
 
 type Body = Record<string, unknown>
 
-/** The order a body asks for, with payer and price filled in by who may say them. */
+/**
+ * The order a body asks for, with payer and price filled in by who may say them. `address`: where the request came
+ * from, as the platform tells it.
+ */
 export async function priceOrder(
   payments: Payments,
   caller: Caller,
   body: Body,
   idempotencyKey: string | null,
+  address?: string,
 ): Promise<Priced> {
   const { free } = payments.settings.prices
+  // Nobody scans themselves.
+  if (caller.kind === 'payer' && !sceneFor(body).payers) throw new Fault('caller_not_allowed')
   const priced =
     free || caller.kind === 'merchant'
       ? byMerchant(payments, caller, body, idempotencyKey)
-      : await byPayer(payments, caller, body, idempotencyKey)
+      : await byPayer(payments, caller, body, idempotencyKey, address)
   if (free) return priced
   const { request, terms } = priced
   const tooLarge = request.pay_content.total_fee > payments.settings.limits.orderMaxFen
@@ -65,17 +74,18 @@ async function byPayer(
   caller: Caller,
   body: Body,
   idempotencyKey: string | null,
+  address: string | undefined,
 ): Promise<Priced> {
   const { quote: token, sku, quantity, ...rest } = body
   const price = await findPrice(payments, caller, rest, { token, sku, quantity })
-  const request = readOrderRequest(compose(rest, price, caller), payments)
+  const request = readOrderRequest(compose(rest, price, caller), payments, ipv4Of(address))
   const { by } = price
   if ('sku' in by) {
     const terms = { ...NO_TERMS, asked: by, refusal: price.refusal }
     return { request, idempotencyKey, terms }
   }
   // After the request was read: without a session, who pays stands in it.
-  const mine = payerOf(request).payer_id === by.sub
+  const mine = payerOf(request, caller).payer_id === by.sub
   if (!mine || merchantOf(payments, request).out_sub_mch_id !== by.out_sub_mch_id)
     throw new Fault('quote_not_yours')
   const { iss, jti } = by
@@ -86,6 +96,10 @@ async function byPayer(
     terms: { ...NO_TERMS, quote: { iss, jti }, refusal: price.refusal },
   }
 }
+
+/** S16 on the pages: an address of IPv6 cannot be told, and the payer has to say another. */
+const ipv4Of = (address: string | undefined): string | undefined =>
+  address !== undefined && IPV4.test(address) ? address : undefined
 
 // ── the three ways ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -173,7 +187,7 @@ function compose(rest: Body, price: Price, caller: Caller): Body {
     if (content[name] !== undefined && content[name] !== value) throw new Fault('price_differs')
   }
   const faults: FieldFault[] = Object.keys(content)
-    .filter((name) => !PAYERS_OWN.includes(name) && !(name in priced))
+    .filter((name) => !PAYERS_OWN.includes(name) && !(name in priced) && !isOnlySceneInfo(rest, name))
     .map((name) => flaw(`pay_content.${name}`, 'not_allowed', 'is not for payers to set'))
   const { merchant_order_id } = price
   if (rest['merchant_order_id'] !== undefined && rest['merchant_order_id'] !== merchant_order_id)
@@ -188,23 +202,38 @@ function compose(rest: Body, price: Price, caller: Caller): Body {
   }
 }
 
+/** What page the payer is on says nothing about the price, and H5 has to be told. */
+function isOnlySceneInfo(rest: Body, name: string): boolean {
+  if (name !== 'wxpay_pay_content_ext' || !sceneFor(rest).wxpayContent.required.includes('scene_info'))
+    return false
+  return Object.keys(member(member(rest, 'pay_content'), name)).every((one) => one === 'scene_info')
+}
+
+/** What the body asks for, as far as it can be told before it is read. */
+const sceneFor = ({ trade_type }: Body) => sceneOf(typeof trade_type === 'number' ? trade_type : undefined)
+
 /** Who pays, and how, as the session has it: a mini-program's session is paid in the mini-program. */
 function sessionPart(rest: Body, payer: Payer, out_sub_mch_id: string, faults: FieldFault[]): Body {
   const key = member(rest, 'pay_mch_key')
+  const trade_type = tradeTypeOf(rest, payer)
+  const names = namesPayer(SCENES[trade_type])
   const wxpay = 'wxpay_pay_mch_key_ext'
   const alipay = 'alipay_pay_mch_key_ext'
-  const ext: Record<string, string> =
+  const appId: Record<string, string> =
     payer.app_kind === 'mini_program'
       ? { mini_program_sub_app_id: payer.app_id }
       : payer.app_kind === 'alipay'
         ? {}
         : { [payer.field === 'open_id' ? 'app_id' : 'sub_app_id']: payer.app_id }
-  ext[payer.field] = payer.id
+  const ext: Record<string, unknown> = names ? { ...appId, [payer.field]: payer.id } : {}
   const extName = payer.app_kind === 'alipay' ? alipay : wxpay
 
   const given = { ...member(key, wxpay), ...member(key, alipay) }
+  // An app's own id is no session's; a wrong one is refused upstream, and moves no money elsewhere.
+  if (trade_type === TRADE_TYPE.app && given['mob_app_id'] !== undefined)
+    ext['mob_app_id'] = given['mob_app_id']
   for (const [name, value] of Object.entries(given)) {
-    if (value === ext[name]) continue
+    if (value === ext[name] || (name === payer.field && value === payer.id)) continue
     // A person is not a field that was filled in wrongly.
     if (['open_id', 'sub_open_id', 'user_id'].includes(name)) throw new Fault('payer_differs')
     faults.push(flaw(`pay_mch_key.${extName}.${name}`, 'server_owned', 'is known from the session'))
@@ -217,11 +246,23 @@ function sessionPart(rest: Body, payer: Payer, out_sub_mch_id: string, faults: F
     if (key[name] !== undefined && key[name] !== value)
       faults.push(flaw(`pay_mch_key.${name}`, 'server_owned', 'is known from the session'))
   }
-  const trade_type = payer.app_kind === 'mini_program' ? TRADE_TYPE.miniProgram : TRADE_TYPE.officialAccount
   if (rest['trade_type'] !== undefined && rest['trade_type'] !== trade_type)
     faults.push(flaw('trade_type', 'server_owned', 'is known from the session'))
   const { [wxpay]: _wxpay, [alipay]: _alipay, ...ids } = key
-  return { trade_type, pay_mch_key: { ...ids, ...known, [extName]: ext } }
+  return {
+    trade_type,
+    pay_mch_key: { ...ids, ...known, ...(Object.keys(ext).length > 0 ? { [extName]: ext } : {}) },
+  }
+}
+
+/**
+ * Paid where the session is from: a mini-program's in the mini-program. Whoever is logged in may as well ask for a code
+ * to scan, or to pay in an app or a browser; those name no payer.
+ */
+function tradeTypeOf({ trade_type: given }: Body, payer: Payer): TradeType {
+  const elsewhere = Object.values(TRADE_TYPE).find((one) => one === given && !namesPayer(SCENES[one]))
+  if (elsewhere !== undefined) return elsewhere
+  return payer.app_kind === 'mini_program' ? TRADE_TYPE.miniProgram : TRADE_TYPE.officialAccount
 }
 
 /** A member that is an object; what is none is left for the schema to refuse. */
@@ -238,7 +279,7 @@ function limitsOf(payments: Payments, caller: Caller, request: OrderRequest): Or
   const { limits } = payments.settings
   const { out_sub_mch_id } = merchantOf(payments, request)
   const payer = {
-    name: `om:${payerHash(out_sub_mch_id, payerOf(request))}`,
+    name: `om:${payerHash(out_sub_mch_id, payerOf(request, caller))}`,
     periodMs: MINUTE_MS,
     max: limits.payerPerMinute,
     openMax: limits.payerOpen,

@@ -21,6 +21,7 @@ import { findRefund, scheduleRefund } from '../store/refunds'
 import { enterClosing, pushClosing } from './close'
 import type { KnownMerchant, Payments } from './context'
 import { advanceRefund, importRefunds, refundAutomatically } from './refund'
+import { isMicro } from './micro'
 import { lookUpstream } from './refresh'
 import { about, raise } from './raise'
 import { carryOut, isNotifiedInVain, readAgain, untilInVainS } from './settle'
@@ -195,7 +196,8 @@ async function work(payments: Payments, order: ReadOrder, deadline: Deadline): P
       const look = await lookUpstream(payments, order, deadline)
       const now = nowS(payments.clock)
       const open = look.order.state === 'created' || look.order.state === 'pending'
-      if (!open || isFrozen(look.order) || now <= order.time_expire + EXPIRY_GRACE_S) return look
+      if (!open || isMicro(order) || isFrozen(look.order) || now <= order.time_expire + EXPIRY_GRACE_S)
+        return look
       // Query, close, query: nothing is said to be closed that somebody may be paying.
       return pushClosing(payments, await enterClosing(payments, look.order, 'expiry'), deadline)
     }

@@ -10,6 +10,7 @@ import { claimLook, findOwnedOrder, listEvents, type Owner } from '../store/orde
 import { listRefunds } from '../store/refunds'
 import { aboutOrder, callBudgetMs, keyOf, type Payments } from './context'
 import { evidenceOfQuery, type Evidence } from './evidence'
+import { isMicro, leaveUndecided } from './micro'
 import { settle } from './settle'
 
 /** A stampede of refreshes asks Cloud Pay once in this time. */
@@ -81,8 +82,9 @@ export async function lookUpstream<O extends Order>(
   deadline: Deadline,
 ): Promise<{ order: O; learned: boolean; evidence: Evidence }> {
   const evidence = await queryEvidence(payments, order, deadline)
+  const settled = await settle(payments, order, evidence)
   return {
-    order: await settle(payments, order, evidence),
+    order: isMicro(settled) ? await leaveUndecided(payments, settled) : settled,
     learned: evidence.proves === 'wallet' || evidence.proves === 'not_found',
     evidence,
   }

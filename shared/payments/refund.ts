@@ -6,7 +6,7 @@ import { Fault } from '../base/errors'
 import { Fen } from '../base/money'
 import { makeNonce } from '../base/random'
 import { nowS, type Deadline } from '../base/time'
-import { fieldFaults, S, S1 } from '../base/validate'
+import { fieldFaults, flaw, S, S1 } from '../base/validate'
 import {
   queryRefundOrder,
   refund as refundInterface,
@@ -27,7 +27,6 @@ import {
 } from '../store/refunds'
 import { aboutOrder, callBudgetMs, keyOf, type Payments } from './context'
 import { provesPayment } from './evidence'
-import { flaw } from './orderRequest'
 import {
   evidenceOfContent,
   evidenceOfRefund,

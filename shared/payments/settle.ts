@@ -217,6 +217,8 @@ function enter(
     due_in_ms: firstS === null ? null : firstS * 1000,
     ...(ended ? { purchase_slot: null } : {}),
     ...(order.flag === 'unresolved' ? { flag: null } : {}),
+    // A signed answer: nobody sends that text again.
+    ...(order.author_code_sealed === null ? {} : { author_code_sealed: null }),
     ...more,
   }
   const told = MESSAGES[state]

@@ -238,4 +238,9 @@ export const migrations = (dialect: Dialect): Record<string, Migration> => ({
       }
     },
   },
+  '0006_scenes': {
+    async up(db: Kysely<unknown>) {
+      await sql`ALTER TABLE orders ADD COLUMN author_code_sealed varchar(512)`.execute(db)
+    },
+  },
 })

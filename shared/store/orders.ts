@@ -264,6 +264,7 @@ export type Change = Partial<
     | 'late_policy'
     | 'reserved_fen'
     | 'refunded_fen'
+    | 'author_code_sealed'
   >
 > & { due_in_ms?: number | null }
 
@@ -329,7 +330,7 @@ export async function sayMove(
 ): Promise<void> {
   const { due_in_ms, ...rest } = change
   const to = change.state ?? order.state
-  if (!isLegalMove(order.state, to)) throw new IllegalMove(order.state, to)
+  if (!isLegalMove(order.state, to, order.trade_type)) throw new IllegalMove(order.state, to)
   const seq = order.version + 1
   // What comes with a move (a message, a refund's text) is kept as long as any other.
   const set = { ...rest, updated_at: event.at, version: seq, purged_at: null }

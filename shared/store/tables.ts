@@ -128,6 +128,7 @@ export const COLUMNS = Object.keys({
   idempotency_key: true,
   content_hash: true,
   request_content: true,
+  author_code_sealed: true,
   state: true,
   version: true,
   flag: true,

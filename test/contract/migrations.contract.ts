@@ -48,7 +48,7 @@ export function migrationsContract(kind: Kind): void {
     before(async (store, session) => {
       for (const state of ORDER_STATES) await session.rows(oldOrder(`old-${state}`, state))
       expect(await migrate(store)).toEqual({
-        applied: ['0002_true_to_the_end', '0003_people', '0004_merchants', '0005_privacy'],
+        applied: ['0002_true_to_the_end', '0003_people', '0004_merchants', '0005_privacy', '0006_scenes'],
         pending: [],
       })
 
@@ -85,6 +85,7 @@ export function migrationsContract(kind: Kind): void {
         '0003_people',
         '0004_merchants',
         '0005_privacy',
+        '0006_scenes',
       ]
       expect(await migrationStatus(store)).toEqual({ applied: [first], pending: others })
       expect(await migrationStatus(store)).toEqual({ applied: [first], pending: others })
@@ -95,7 +96,14 @@ export function migrationsContract(kind: Kind): void {
 
   test('of an empty database makes nothing by being asked about', async () => {
     const store = open(await ready().freshDatabase())
-    const pending = ['0001_orders', '0002_true_to_the_end', '0003_people', '0004_merchants', '0005_privacy']
+    const pending = [
+      '0001_orders',
+      '0002_true_to_the_end',
+      '0003_people',
+      '0004_merchants',
+      '0005_privacy',
+      '0006_scenes',
+    ]
     expect(await migrationStatus(store)).toEqual({ applied: [], pending })
     await expect(store.db.selectFrom('orders').selectAll().execute()).rejects.toThrow()
     expect(await migrationStatus(store)).toEqual({ applied: [], pending })

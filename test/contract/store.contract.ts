@@ -58,7 +58,14 @@ export function storeContract(kind: Kind): void {
     test('bring a fresh database up to date, and running them again does nothing', async () => {
       const empty = open(await ready().freshDatabase())
       expect(await migrate(empty)).toEqual({
-        applied: ['0001_orders', '0002_true_to_the_end', '0003_people', '0004_merchants', '0005_privacy'],
+        applied: [
+          '0001_orders',
+          '0002_true_to_the_end',
+          '0003_people',
+          '0004_merchants',
+          '0005_privacy',
+          '0006_scenes',
+        ],
         pending: [],
       })
       expect(await migrate(empty)).toEqual({ applied: [], pending: [] })
@@ -611,6 +618,7 @@ export function serverContract(kind: ServerKind): void {
         '0003_people',
         '0004_merchants',
         '0005_privacy',
+        '0006_scenes',
       ])
       await inserted(stores[3]!)
     })

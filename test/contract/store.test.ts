@@ -76,6 +76,7 @@ describe('a store on SQLite', () => {
       '0003_people',
       '0004_merchants',
       '0005_privacy',
+      '0006_scenes',
     ])
     const order = newOrder()
     expect(await insertOrder(memory, order, 1000)).toBe('done')

@@ -43,6 +43,7 @@ test('POST /orders takes what the rules allow and nothing else, whatever is sent
     'body_not_json',
     'body_not_utf8',
     'body_too_large',
+    'caller_not_allowed',
     'caller_unknown',
     'idempotency_key_invalid',
     'idempotency_required',
@@ -78,8 +79,8 @@ async function checker() {
       assert(!world.log.some(({ level }) => level === 'error'))
       if (answer.statusCode === 201) {
         await checkAccepted(answer, verdict)
-        // The order, "created" and "moved".
-        assert.equal(rows, before + 3)
+        // The order, "created" and "moved"; of micro_pay, "paid" as well.
+        assert.equal(rows, before + (verdict.said?.['trade_type'] === 1 ? 4 : 3))
         if (++tally.accepted % FORGET_EVERY === 0) rows = await forget()
       } else {
         tally.refusedFor.add(checkRefusal(answer, verdict))
@@ -145,7 +146,8 @@ const isAbout = (a: string, b: string) =>
 async function checkAccepted({ headers, body }: Answer, verdict: Verdict): Promise<void> {
   const said = verdict.said as Said
   const order = said['pay_content'] as Said
-  const miniProgram = said['trade_type'] === 9
+  const type = (said['trade_type'] ?? 3) as number
+  const miniProgram = type === 9
   assert.match(String(headers['content-type']), /^application\/json/)
 
   const number: string = body.out_trade_no
@@ -158,16 +160,25 @@ async function checkAccepted({ headers, body }: Answer, verdict: Verdict): Promi
 
   // What left is what is stored, byte for byte, under a code that is right.
   const { received } = world.sandbox
-  assert.equal(received.length, 1)
-  assert.equal(received[0]!.interface, miniProgram ? 'mini_program_pay' : 'official_account_pay')
+  const asked = [INTERFACES[type]!, ...(type === 1 ? ['query_order'] : [])]
+  assert.deepEqual(
+    received.map((one) => one.interface),
+    asked,
+  )
+  // A payer's code is what is not stored in the clear.
+  const text = row.request_content.replace('"author_code":""', `"author_code":"${order['author_code']}"`)
   const outer = JSON.parse(received[0]!.body) as Said
   assert.deepEqual(outer, {
-    request_content: row.request_content,
-    authen_info: { a: { authen_type: 1, authen_code: hmac(row.request_content) } },
+    request_content: text,
+    authen_info: { a: { authen_type: 1, authen_code: hmac(text) } },
   })
+  if (type === 1) {
+    assert(!JSON.stringify([row, body, world.log]).includes(order['author_code'] as string))
+    assert.equal(row.author_code_sealed, null)
+  }
 
   // It says what the client said, and what the server owns.
-  const sent = JSON.parse(row.request_content) as Said
+  const sent = JSON.parse(text) as Said
   const { nonce_str, ...rest } = sent
   assert.match(nonce_str as string, /^[0-9a-f]{32}$/)
   const { detail } = order
@@ -178,7 +189,10 @@ async function checkAccepted({ headers, body }: Answer, verdict: Verdict): Promi
       ...order,
       out_trade_no: number,
       fee_type: 'CNY',
-      time_expire: order['time_expire'] ?? NOW_S + 900,
+      ...(type === 1 ? {} : { time_expire: order['time_expire'] ?? NOW_S + 900 }),
+      ...(type === 2 && said['pay_mch_key'].pay_platform === 1
+        ? { wxpay_pay_content_ext: { product_id: number, ...order['wxpay_pay_content_ext'] } }
+        : {}),
       ...(detail === undefined ? {} : { detail: typeof detail === 'string' ? detail : sentDetail }),
     },
     pay_mch_key: {
@@ -187,27 +201,42 @@ async function checkAccepted({ headers, body }: Answer, verdict: Verdict): Promi
       out_sub_mch_id: OWNED.out_sub_mch_id,
       out_shop_id: OWNED.out_shop_id,
     },
-    order_client: {
-      terminal_type: 100,
-      ...said['order_client'],
-      sdk_version: OWNED.sdk_version,
-      spbill_create_ip: OWNED.spbill_create_ip,
-    },
-    ...(miniProgram ? {} : { trade_type: 3 }),
+    ...(type === 4 ? {} : { order_client: clientOf(type, said) }),
+    ...(type === 3 ? { trade_type: 3 } : {}),
   })
 
   // The row says so too.
   const { wxpay_pay_mch_key_ext: wxpay, alipay_pay_mch_key_ext: alipay } = said['pay_mch_key']
   const payer = { ...wxpay, ...alipay } as Record<string, string>
-  assert.equal(row.state, 'pending')
+  assert.equal(row.state, type === 1 ? 'paid' : 'pending')
   assert.equal(row.total_fee, order['total_fee'])
-  assert.equal(row.payer_id, payer[row.payer_field])
+  const nobody = verdict.isPayer ? verdict.caller : ''
+  assert.equal(row.payer_id, [3, 9].includes(type) ? payer[row.payer_field] : nobody)
   assert.equal(row.caller, verdict.caller)
   assert.equal(row.idempotency_key, verdict.idempotencyKey)
 
   // And the payer gets what the far end signed.
+  if (type === 1) return assert.equal(body.payment, undefined)
   const answer = JSON.parse(JSON.parse(answered!.toString('utf8')).response_content as string) as Said
-  const { jsapi_args } = answer[received[0]!.interface]
+  const { jsapi_args, code_url, mweb_url, sdk_args } = answer[received[0]!.interface]
+  if (type === 2) return assert.deepEqual(body.payment, { code_url })
+  if (type === 6) return assert.deepEqual(body.payment, { mweb_url })
+  if (type === 4) {
+    const {
+      app_id,
+      timestamp,
+      nonce_str: nonce,
+      package_value,
+      partner_id,
+      prepare_id,
+      sign,
+    } = sdk_args.wxpay
+    assert.deepEqual(body.sdk_args, sdk_args)
+    return assert.deepEqual(body.payment, {
+      ...{ appId: app_id, partnerId: partner_id, prepayId: prepare_id, packageValue: package_value },
+      ...{ nonceStr: nonce, timeStamp: timestamp, sign },
+    })
+  }
   assert.deepEqual(body.jsapi_args, jsapi_args)
   const { wxpay: wallet, alipay: cashier } = jsapi_args
   const given = wallet?.get_brand_wcpay ?? wallet?.mini_program_pay
@@ -225,6 +254,25 @@ async function checkAccepted({ headers, body }: Answer, verdict: Verdict): Promi
       : { tradeNO: cashier.trade_pay.trade_no },
   )
 }
+
+const INTERFACES: Record<number, string> = {
+  1: 'micro_pay',
+  2: 'scan_code_pay',
+  3: 'official_account_pay',
+  4: 'app_pay',
+  6: 'mob_web_pay',
+  9: 'mini_program_pay',
+}
+
+const clientOf = (type: number, said: Said) =>
+  type === 6
+    ? { spbill_create_ip: said['order_client'].spbill_create_ip }
+    : {
+        terminal_type: 100,
+        ...said['order_client'],
+        sdk_version: OWNED.sdk_version,
+        spbill_create_ip: OWNED.spbill_create_ip,
+      }
 
 const hmac = (text: string) =>
   createHmac('sha256', Buffer.from(SANDBOX_MERCHANT.authen_key, 'ascii'))

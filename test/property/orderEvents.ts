@@ -183,6 +183,35 @@ const alipay = fc
     trade_type,
   }))
 
+/** Whoever scans, or opens the page, pays: nobody is named. */
+const nobody = (pay_platform: number, trade_type: number) => ({
+  pay_platform,
+  wxpay_pay_mch_key_ext: undefined,
+  alipay_pay_mch_key_ext: undefined,
+  trade_type,
+})
+const CODES = { 1: '134567890123456789', 2: '289999990123456789' } as const
+const SCENE = '{"h5_info":{"type":"Wap","wap_url":"https://shop.example","wap_name":"湖心"}}'
+
+const micro = fc
+  .constantFrom(1 as const, 2 as const)
+  .map((platform) => ({ ...nobody(platform, 1), author_code: CODES[platform] }))
+const scanCode = fc.constantFrom(1, 2).map((platform) => nobody(platform, 2))
+const app = textUpTo(32).map((mob_app_id) => ({
+  ...nobody(1, 4),
+  wxpay_pay_mch_key_ext: obj({ mob_app_id }),
+}))
+const mobWeb = fc.constantFrom('203.0.113.7', '0.0.0.0').map((ip) => ({ ...nobody(1, 6), ip }))
+type Way = {
+  pay_platform: number
+  wxpay_pay_mch_key_ext: ObjectJson | undefined
+  alipay_pay_mch_key_ext: ObjectJson | undefined
+  trade_type: number | undefined
+  author_code?: string
+  ip?: string
+}
+const ways: fc.Arbitrary<Way>[] = [wechat, wechat, miniProgram, alipay, micro, scanCode, app, mobWeb]
+
 /** `%` becomes this run's own number, so that no two runs can meet. */
 const NUMBER_MARK = '%'
 const orderNumber = fc
@@ -191,7 +220,7 @@ const orderNumber = fc
 
 const validBody: fc.Arbitrary<ObjectJson> = fc
   .record({
-    way: fc.oneof({ weight: 2, arbitrary: wechat }, miniProgram, alipay),
+    way: fc.oneof(...ways),
     out_trade_no: option(orderNumber),
     total_fee: whole(1, N32_MAX),
     fee_type: option(fc.constant('CNY')),
@@ -220,9 +249,19 @@ const validBody: fc.Arbitrary<ObjectJson> = fc
       }),
     ),
   })
-  .map(({ way: { trade_type, ...way }, content_ext, order_client, ...given }) => {
+  .map(({ way: { trade_type, author_code, ip, ...way }, content_ext, order_client, ...given }) => {
     const { out_trade_no, total_fee, fee_type, body, detail, remark, time_expire, ...ids } = given
-    const wxpay_pay_content_ext = content_ext && way.pay_platform === 1 ? obj(content_ext) : undefined
+    const scene_info = trade_type === 6 ? { scene_info: SCENE } : undefined
+    // Products are of those alone who pay what a shop shows.
+    const { product_id, ...coupons } = content_ext ?? {}
+    const ext = { ...coupons, ...([1, 4, 6].includes(trade_type ?? 3) ? {} : { product_id }), ...scene_info }
+    const wxpay_pay_content_ext = (content_ext || scene_info) && way.pay_platform === 1 ? obj(ext) : undefined
+    const client =
+      trade_type === 4 || trade_type === 6
+        ? ip === undefined
+          ? undefined
+          : { spbill_create_ip: ip }
+        : order_client
     return obj({
       pay_content: obj({
         out_trade_no,
@@ -231,11 +270,12 @@ const validBody: fc.Arbitrary<ObjectJson> = fc
         body,
         detail,
         remark,
-        time_expire,
+        time_expire: trade_type === 1 ? undefined : time_expire,
+        author_code,
         wxpay_pay_content_ext,
       }),
       pay_mch_key: obj({ ...way, ...ids }),
-      order_client: order_client && obj(order_client),
+      order_client: client && obj(client),
       trade_type,
     })
   })
@@ -306,6 +346,27 @@ export const EDGES: Record<string, Json[]> = {
   'pay_content.wxpay_pay_content_ext.goods_tag': around(32),
   'pay_content.wxpay_pay_content_ext.product_id': around(32),
   'pay_content.wxpay_pay_content_ext.limit_pay': ['no_credit', 'NO_CREDIT', ''],
+  'pay_content.wxpay_pay_content_ext.scene_info': [
+    SCENE,
+    '{"h5_info":{"type":"IOS","type":"Wap"}}',
+    '{"h5_info":{"type":1}}',
+    '{"h5_info":[]}',
+    '{"h5_info":null}',
+    'null',
+    '{}',
+    'Wap',
+    ...around(256),
+  ],
+  'pay_content.author_code': [
+    CODES[1],
+    CODES[2],
+    ...['10', '15', '16', '24', '25', '30', '31', '99'].map((start) => start.padEnd(18, '7')),
+    ...[15, 16, 24, 25].map((length) => '13'.padEnd(length, '7')),
+    '13456789012345678a',
+    '13456789012345678１',
+    ' 34567890123456789',
+    134567890123456,
+  ],
   'pay_content.caller_notify_url': ['https://example.com/'],
   pay_mch_key: NO_OBJECTS,
   'pay_mch_key.pay_platform': [0, 1, 2, 3, 4, '1', { raw: '1.0' }],
@@ -327,6 +388,7 @@ export const EDGES: Record<string, Json[]> = {
   [`${WXPAY}.open_id`]: [...around(128), '\u0000', 'o\u0000'],
   [`${WXPAY}.sub_open_id`]: [...around(128), '\u0000', 'o\u0000'],
   [`${WXPAY}.mini_program_sub_app_id`]: around(32),
+  [`${WXPAY}.mob_app_id`]: around(32),
   [ALIPAY]: [...NO_OBJECTS, obj({ user_id: '2088000000000001' }), obj({ user_id: 1 })],
   [`${ALIPAY}.user_id`]: [...around(32), 'a\u0000'],
   order_client: NO_OBJECTS,
@@ -334,8 +396,13 @@ export const EDGES: Record<string, Json[]> = {
   'order_client.staff_id': around(64),
   'order_client.terminal_type': [0, 1, 4, 5, 100, 101, '100'],
   'order_client.sdk_version': owned(OWNED.sdk_version),
-  'order_client.spbill_create_ip': owned(OWNED.spbill_create_ip),
-  trade_type: [0, 1, 3, 9, '9', { raw: '9.0' }],
+  'order_client.machine_no': around(32),
+  'order_client.sn_code': around(64),
+  'order_client.spbill_create_ip': [
+    ...owned(OWNED.spbill_create_ip),
+    ...['203.0.113.7', '256.0.0.1', '1.2.3', '1.2.3.4.5', '01.2.3.4', '::1', '1.2.3.4\n'],
+  ],
+  trade_type: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, '9', { raw: '9.0' }, { raw: '1e0' }],
   nonce_str: [null, '', '0123456789abcdef0123456789abcdef', false],
 }
 const PATHS = Object.keys(EDGES)
@@ -718,6 +785,28 @@ const WAYS: ObjectJson[] = [
   obj({
     ...SIMPLEST,
     pay_mch_key: obj({ pay_platform: 2, alipay_pay_mch_key_ext: obj({ user_id: '2088' }) }),
+  }),
+  obj({
+    ...SIMPLEST,
+    pay_content: obj({ total_fee: 1880, body: '湖心奶茶', author_code: CODES[1] }),
+    pay_mch_key: obj({ pay_platform: 1 }),
+    trade_type: 1,
+  }),
+  obj({ ...SIMPLEST, pay_mch_key: obj({ pay_platform: 1 }), trade_type: 2 }),
+  obj({
+    pay_content: SIMPLEST.pay_content,
+    pay_mch_key: obj({ pay_platform: 1, wxpay_pay_mch_key_ext: obj({ mob_app_id: 'wx1' }) }),
+    trade_type: 4,
+  }),
+  obj({
+    pay_content: obj({
+      total_fee: 1880,
+      body: '湖心奶茶',
+      wxpay_pay_content_ext: obj({ scene_info: SCENE }),
+    }),
+    pay_mch_key: obj({ pay_platform: 1 }),
+    order_client: obj({ spbill_create_ip: '203.0.113.7' }),
+    trade_type: 6,
   }),
 ]
 

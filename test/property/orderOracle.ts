@@ -11,6 +11,7 @@ export type Verdict = {
   /** What the body says, when it could be read. */
   said: Said | undefined
   caller: string
+  isPayer: boolean
   idempotencyKey: string | null
 }
 export type Fault = {
@@ -55,7 +56,10 @@ export function judge(event: Event, nowS: number): Verdict {
     const number: unknown = said?.['pay_content']?.['out_trade_no']
     if (number === undefined) faults.push({ code: 'idempotency_required' })
   }
-  return { faults, said, caller: callerId, idempotencyKey }
+  const isPayer = caller.startsWith('payer:')
+  // Whoever is scanned does not scan.
+  if (isPayer && said?.['trade_type'] === 1) faults.push({ code: 'caller_not_allowed' })
+  return { faults, said, caller: callerId, isPayer, idempotencyKey }
 }
 
 function header(event: Event, wanted: string): string | undefined {
@@ -361,12 +365,14 @@ function body(node: ObjectNode, faults: Fault[], nowS: number): void {
         detail: may(detail),
         remark: may(text(0, 127)),
         time_expire: may(whole(nowS + 120, nowS + 7200)),
+        author_code: may(text(16, 24)),
         wxpay_pay_content_ext: may(
           object({
             attach: may(text(0, 127)),
             goods_tag: may(text(0, 32)),
             product_id: may(text(0, 32)),
             limit_pay: may(oneOf('no_credit')),
+            scene_info: may(text(0, 256)),
           }),
         ),
       }),
@@ -384,6 +390,7 @@ function body(node: ObjectNode, faults: Fault[], nowS: number): void {
             open_id: may(payer(128)),
             sub_open_id: may(payer(128)),
             mini_program_sub_app_id: may(text(1, 32)),
+            mob_app_id: may(text(1, 32)),
           }),
         ),
         alipay_pay_mch_key_ext: may(object({ user_id: must(payer(32)) })),
@@ -395,10 +402,13 @@ function body(node: ObjectNode, faults: Fault[], nowS: number): void {
         staff_id: may(text(0, 64)),
         terminal_type: may(oneOf(1, 2, 3, 4, 100)),
         sdk_version: may(oneOf(OWNED.sdk_version)),
-        spbill_create_ip: may(oneOf(OWNED.spbill_create_ip)),
+        // The payer's own in a browser, ours anywhere else: see below.
+        spbill_create_ip: may(text(0, 16)),
+        machine_no: may(text(0, 32)),
+        sn_code: may(text(0, 64)),
       }),
     ),
-    trade_type: may(oneOf(3, 9)),
+    trade_type: may(oneOf(1, 2, 3, 4, 6, 9)),
     nonce_str: may(never),
   })(node, '', fault)
   payment(plain(node) as Said, fault)
@@ -414,35 +424,120 @@ const orderNumber: Rule = (node, path, fault) => {
 
 const payer = (max: number): Rule => text(1, max)
 
-/** Who pays, and how: exactly one id, in the extension of the platform, and the one its trade type wants. */
+/** A way of paying, as its page has it. */
+type Way = {
+  wechatOnly?: true
+  /** Of the WeChat key: what may be in it, all of it or one of it; none: no key. */
+  key?: { may: string[]; all?: string[]; one?: string[] }
+  alipayKey?: true
+  content: string[]
+  client: string[]
+}
+
+const CLIENT = ['device_id', 'staff_id', 'terminal_type']
+const COUPONS = ['attach', 'goods_tag', 'limit_pay']
+
+const WAYS: Record<number, Way> = {
+  1: { content: COUPONS, client: [...CLIENT, 'machine_no', 'sn_code'] },
+  2: { content: [...COUPONS, 'product_id'], client: CLIENT },
+  3: {
+    key: { may: ['app_id', 'sub_app_id', 'open_id', 'sub_open_id'], one: ['open_id', 'sub_open_id'] },
+    alipayKey: true,
+    content: [...COUPONS, 'product_id'],
+    client: CLIENT,
+  },
+  4: { wechatOnly: true, key: { may: ['mob_app_id'], all: ['mob_app_id'] }, content: COUPONS, client: [] },
+  6: { wechatOnly: true, content: [...COUPONS, 'scene_info'], client: [] },
+  9: {
+    wechatOnly: true,
+    key: {
+      may: ['mini_program_sub_app_id', 'sub_open_id'],
+      all: ['mini_program_sub_app_id', 'sub_open_id'],
+    },
+    content: [...COUPONS, 'product_id'],
+    client: CLIENT,
+  },
+}
+
+/** Who pays, and how: what each way of paying wants, and nothing of another's. */
 function payment(said: Said, fault: (path: string) => void): void {
+  const type = (said['trade_type'] ?? 3) as number
+  const way = WAYS[type]
+  if (!way) return
   const key = (said['pay_mch_key'] ?? {}) as Said
+  const content = (said['pay_content'] ?? {}) as Said
   const isSet = (node: Said | undefined | null, name: string) => node?.[name] !== undefined
   const wxpay = key['wxpay_pay_mch_key_ext'] as Said | undefined
-  const miniProgram = said['trade_type'] === 9
-  if (key['pay_platform'] === 2) {
-    if (!isSet(key, 'alipay_pay_mch_key_ext')) fault(ALIPAY)
-    if (isSet(key, 'wxpay_pay_mch_key_ext')) fault(WXPAY)
-    if (isSet(said['pay_content'] as Said, 'wxpay_pay_content_ext')) {
-      fault('pay_content.wxpay_pay_content_ext')
-    }
-    if (miniProgram) fault('trade_type')
+  const ext = content['wxpay_pay_content_ext'] as Said | undefined
+  const platform: unknown = key['pay_platform']
+
+  if (platform === 2) {
+    if (way.wechatOnly) fault('trade_type')
+    if (isSet(key, 'alipay_pay_mch_key_ext') !== (way.alipayKey ?? false)) fault(ALIPAY)
+    if (wxpay !== undefined) fault(WXPAY)
+    if (ext !== undefined) fault('pay_content.wxpay_pay_content_ext')
   }
-  if (key['pay_platform'] === 1) {
-    if (!isSet(key, 'wxpay_pay_mch_key_ext')) fault(WXPAY)
+  if (platform === 1) {
     if (isSet(key, 'alipay_pay_mch_key_ext')) fault(ALIPAY)
+    if ((wxpay !== undefined) !== (way.key !== undefined)) fault(WXPAY)
   }
-  if (wxpay === undefined) return
-  const allowed = miniProgram
-    ? ['mini_program_sub_app_id', 'sub_open_id']
-    : ['app_id', 'sub_app_id', 'open_id', 'sub_open_id']
-  for (const name of ['app_id', 'sub_app_id', 'open_id', 'sub_open_id', 'mini_program_sub_app_id']) {
-    const needed = miniProgram && allowed.includes(name)
-    if (isSet(wxpay, name) ? !allowed.includes(name) : needed) fault(`${WXPAY}.${name}`)
+  if (wxpay !== undefined && way.key) {
+    const { may: allowed, all = [], one = [] } = way.key
+    for (const name of [
+      'app_id',
+      'sub_app_id',
+      'open_id',
+      'sub_open_id',
+      'mini_program_sub_app_id',
+      'mob_app_id',
+    ]) {
+      if (isSet(wxpay, name) ? !allowed.includes(name) : all.includes(name)) fault(`${WXPAY}.${name}`)
+    }
+    const chosen = one.filter((name) => isSet(wxpay, name))
+    if (one.length > 0 && chosen.length !== 1) fault(`${WXPAY}.${chosen[0] ?? one[1]}`)
   }
-  if (!miniProgram && isSet(wxpay, 'open_id') === isSet(wxpay, 'sub_open_id')) {
-    fault(isSet(wxpay, 'open_id') ? `${WXPAY}.open_id` : `${WXPAY}.sub_open_id`)
+
+  for (const name of ['attach', 'goods_tag', 'limit_pay', 'product_id', 'scene_info'])
+    if (isSet(ext, name) && !way.content.includes(name)) fault(`pay_content.wxpay_pay_content_ext.${name}`)
+  if (type === 6 && !isSceneInfo(ext?.['scene_info'])) fault('pay_content.wxpay_pay_content_ext.scene_info')
+  if (type === 1 && isSet(content, 'time_expire')) fault('pay_content.time_expire')
+  if (type === 1 ? !isAuthorCode(content['author_code'], platform) : isSet(content, 'author_code'))
+    fault('pay_content.author_code')
+
+  const client = said['order_client'] as Said | undefined
+  for (const name of ['device_id', 'staff_id', 'terminal_type', 'machine_no', 'sn_code'])
+    if (isSet(client, name) && !way.client.includes(name)) fault(`order_client.${name}`)
+  const ip: unknown = client?.['spbill_create_ip']
+  if (type === 6 ? !isIpv4(ip) : ip !== undefined && ip !== OWNED.spbill_create_ip)
+    fault('order_client.spbill_create_ip')
+}
+
+/** WeChat's begin with 10 to 15, Alipay's with 25 to 30. */
+function isAuthorCode(code: unknown, platform: unknown): boolean {
+  if (typeof code !== 'string' || code.length < 16 || code.length > 24) return false
+  if ([...code].some((digit) => digit < '0' || digit > '9')) return false
+  const start = Number(code.slice(0, 2))
+  return platform === 1 ? start >= 10 && start <= 15 : start >= 25 && start <= 30
+}
+
+function isSceneInfo(given: unknown): boolean {
+  if (typeof given !== 'string') return false
+  try {
+    const reader = new Reader(given)
+    const node = reader.document()
+    let trapped = reader.depth > DEPTH_MAX
+    traps(node, '', () => void (trapped = true))
+    const scene = plain(node) as Said | null
+    return !trapped && typeof scene?.['h5_info']?.type === 'string'
+  } catch {
+    return false
   }
+}
+
+function isIpv4(given: unknown): boolean {
+  if (typeof given !== 'string') return false
+  const parts = given.split('.')
+  return parts.length === 4 && parts.every((part) => String(Number(part)) === part && Number(part) <= 255)
 }
 
 // ── characters ─────────────────────────────────────────────────────────────────────────────────────────────────

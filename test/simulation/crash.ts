@@ -21,6 +21,7 @@ const ELSEWHERE: readonly [RegExp, string][] = [
     'callers, prices and sub-merchants in the database: the simulator lets everybody in, at any price, at one shop',
   ],
   [/^shared\/(payments|store)\/retention\.ts$/, 'what is a month old: a run of the simulator is days'],
+  [/^shared\/payments\/micro\.ts$/, 'micro_pay: test/property/micro.test.ts plays it'],
 ]
 
 /** Single awaits, by how they begin. */
@@ -42,6 +43,7 @@ const NOT_IN_RUNS: readonly [file: string, text: RegExp, why: string][] = [
   ],
   ['shared/payments/bill.ts', /^await noteUnread/, 'a bill that cannot be read for two days'],
   ['shared/payments/create.ts', /^await isQuoteUsed/, 'quotes: see above'],
+  ['shared/payments/refresh.ts', /^await leaveUndecided/, 'micro_pay: see above'],
   ['shared/store/orders.ts', /findByQuote|sayCount|countOpen/, 'quotes and limits: see above'],
   ['shared/store/counters.ts', /countUp|findCounter|\.\.\.rate|sayCount|forgetRates/, 'limits: see above'],
   ['shared/store/transaction.ts', /^await store\.connection\.run\(query\)/, 'nonces: see above'],

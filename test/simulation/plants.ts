@@ -39,8 +39,8 @@ export const PLANTS: readonly Plant[] = [
   {
     name: 'a retry writes its text anew',
     file: 'shared/payments/create.ts',
-    find: 'payInterface(order.trade_type), order.request_content, {',
-    replace: `payInterface(order.trade_type), order.request_content.replace(/"nonce_str":"[^"]{8}/, '"nonce_str":"' + payments.random(4).toString('hex')), {`,
+    find: 'sceneOf(order.trade_type).iface, text, {',
+    replace: `sceneOf(order.trade_type).iface, text.replace(/"nonce_str":"[^"]{8}/, '"nonce_str":"' + payments.random(4).toString('hex')), {`,
     why: 'upstream may take the second text for another order',
   },
   {

@@ -1,5 +1,5 @@
 import { createSandbox, type Reply, type Sandbox } from '../../local/sandbox/sandbox'
-import { SWITCHES, type FaultName, type Switches } from '../../local/sandbox/switches'
+import { SCENE_SWITCHES, SWITCHES, type FaultName, type Switches } from '../../local/sandbox/switches'
 import { sandboxEnv } from '../../local/sandbox/env'
 import { readConfig, SANDBOX_MERCHANT, type Config } from '../../shared/base/config'
 import { installTime } from './clock'
@@ -229,5 +229,7 @@ export class World {
 
 const drawSwitches = (dice: Dice): Switches =>
   Object.fromEntries(
-    Object.entries(SWITCHES).map(([name, values]) => [name, dice.pick(values as readonly string[])]),
+    Object.entries(SWITCHES)
+      .filter(([name]) => !SCENE_SWITCHES.includes(name))
+      .map(([name, values]) => [name, dice.pick(values as readonly string[])]),
   ) as Switches

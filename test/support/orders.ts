@@ -27,6 +27,7 @@ export function newOrder(change: Partial<NewOrder> = {}): NewOrder {
     idempotency_key: `key-${number}`,
     content_hash: 'a'.repeat(64),
     request_content: '{"body":"茶 1 杯"}',
+    author_code_sealed: null,
 
     state: 'created',
     version: 1,

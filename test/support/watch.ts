@@ -33,8 +33,8 @@ Hidden.prototype.reveal = function (this: Secret) {
 
 jest.mock('../../shared/payments/orderRequest', () => {
   const real = jest.requireActual<typeof RequestModule>('../../shared/payments/orderRequest')
-  const payerOf: typeof real.payerOf = (request) => {
-    const payer = real.payerOf(request)
+  const payerOf: typeof real.payerOf = (...given) => {
+    const payer = real.payerOf(...given)
     mockLeaks().hide('payer', payer.payer_id)
     return payer
   }

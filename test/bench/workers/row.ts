@@ -27,6 +27,7 @@ export const newRow = (whose: string): NewOrder => ({
   idempotency_key: null,
   content_hash: 'hash',
   request_content: '{}',
+  author_code_sealed: null,
   // Already where it moves to, so that one row can be moved for ever.
   state: 'pending',
   version: 1,

@@ -1,3 +1,4 @@
+import { SANDBOX_DATA_KEY } from '../../../local/sandbox/env'
 import { inspect } from 'node:util'
 import {
   ConfigurationFault,
@@ -211,6 +212,7 @@ describe('faults', () => {
     ['CLOUD_PAY_SPBILL_CREATE_IP', '::1', 'must be an IPv4 address'],
     ['CLOUD_PAY_SPBILL_CREATE_IP', '256.0.0.1', 'must be an IPv4 address'],
     ['CLOUD_PAY_SPBILL_CREATE_IP', '1.2.3', 'must be an IPv4 address'],
+    ['CLOUD_PAY_SPBILL_CREATE_IP', '01.2.3.4', 'must be an IPv4 address'],
     ['CLOUD_PAY_SPBILL_CREATE_IP', '1.2.3.4\n', 'must be an IPv4 address'],
     ['DATABASE_URL', undefined, 'is missing'],
     ['DATABASE_URL', '', 'is missing'],
@@ -514,6 +516,14 @@ describe('a second key', () => {
     expect(faultsOf({ ...deployed, ...published }, true).join()).toContain('is the key the sandbox publishes')
     expect(faultsOf({ ...local, ...published })).toEqual([])
   })
+})
+
+test('DATA_KEYS may hold the key the sandbox publishes on one machine only', () => {
+  const DATA_KEYS = JSON.stringify([{ name: 'd1', secret: SANDBOX_DATA_KEY }])
+  expect(faultsOf({ ...deployed, DATA_KEYS }, true).join()).toContain(
+    'DATA_KEYS has a key the sandbox publishes',
+  )
+  expect(faultsOf({ ...local, DATA_KEYS })).toEqual([])
 })
 
 describe('CALLERS=own', () => {

@@ -79,6 +79,30 @@ export const alipay = ({ content, key }: Changes = {}): Content =>
     },
   })
 
+/** A request of a scene that names no payer. */
+export const plain = ({ content, key, client, rest }: Changes = {}): Content => {
+  const { trade_type: _, ...request } = wechat({
+    content: content ?? {},
+    key: { wxpay_pay_mch_key_ext: undefined, ...key },
+    client: client ?? {},
+    rest: rest ?? {},
+  })
+  return request
+}
+export const scanCode = (content: object = {}): Content =>
+  plain({ content: { wxpay_pay_content_ext: { product_id: 'p1' }, ...content } })
+/** The last four digits of the code say what becomes of it. */
+export const micro = (end = '1111', content: object = {}, client: object = {}): Content =>
+  plain({ content: { author_code: `13456789012345${end}`, ...content }, client })
+export const app = (key: object = { wxpay_pay_mch_key_ext: { mob_app_id: 'wxapp1' } }): Content =>
+  plain({ key, rest: { order_client: undefined } })
+export const SCENE_INFO = '{"h5_info":{"type":"Wap","wap_url":"https://shop.example","wap_name":"湖心"}}'
+export const mobWeb = (content: object = {}): Content =>
+  plain({
+    content: { wxpay_pay_content_ext: { scene_info: SCENE_INFO }, ...content },
+    client: { spbill_create_ip: '203.0.113.7' },
+  })
+
 export const about = (out_trade_no: string, rest: object = {}): Content => ({
   pay_mch_key: { pay_platform: 1, ...IDS },
   out_trade_no,

@@ -21,7 +21,9 @@ import {
   createMini,
   envelope,
   IDS,
+  micro,
   miniProgram,
+  mobWeb,
   nonce,
   NOW_S,
   NUMBER,
@@ -29,6 +31,7 @@ import {
   openSandbox,
   order_prefix,
   OTHER_MERCHANT,
+  plain,
   queried,
   query,
   queryRefunds,
@@ -793,6 +796,26 @@ const EFFECTS: {
   emptyReply: {
     of: ({ switches }) => isDelivered(switches, 204, Buffer.alloc(0)),
     is: { retry: false, delivered: true },
+  },
+  scanProductId: {
+    of: (far) => ask(far, 'scan_code_pay', plain()).status,
+    is: { required: 104, optional: 0 },
+  },
+  machineNo: {
+    of: (far) => ask(far, 'micro_pay', micro()).status,
+    is: { optional: 0, required: 104 },
+  },
+  mobWebAnswer: {
+    of: (far) => 'mweb_url' in ask(far, 'mob_web_pay', mobWeb()).content.mob_web_pay,
+    is: { mweb_url: true, nothing: false },
+  },
+  mobWebHost: {
+    of: (far) => new URL(ask(far, 'mob_web_pay', mobWeb()).content.mob_web_pay.mweb_url as string).host,
+    is: { wallet: 'wx.tenpay.com', elsewhere: 'tenpay.com.sandbox.invalid' },
+  },
+  microUndecided: {
+    of: (far) => ask(far, 'micro_pay', micro('0009')).status,
+    is: { state: 0, '103': 103 },
   },
   notifications: {
     of: (far, told) => (paid(far), told.length),

@@ -1,4 +1,3 @@
-import type { Order } from '../../../shared/order/order'
 import {
   DAY_S,
   EXPIRY_GRACE_S,
@@ -54,7 +53,17 @@ describe('the next look', () => {
     notBeforeS = CLOSE_NOT_BEFORE,
   ) =>
     nextLookS(
-      { state: 'pending', looks: 1, fruitless: 0, time_expire: EXPIRES, created_at: CREATED, ...change },
+      {
+        ...{
+          state: 'pending',
+          looks: 1,
+          fruitless: 0,
+          time_expire: EXPIRES,
+          created_at: CREATED,
+          trade_type: 3,
+        },
+        ...change,
+      },
       nowS,
       notBeforeS,
     )
@@ -71,6 +80,15 @@ describe('the next look', () => {
     expect([1, 2, 3, 4, 5, 6, 7, 8, 19].map((fruitless) => next({ ...far, fruitless }))).toEqual([
       10, 20, 40, 80, 160, 320, 600, 600, 600,
     ])
+  })
+
+  test('at a micro_pay order comes every ten seconds, at the end of its two minutes, and then backs off', () => {
+    const micro = { trade_type: 1, time_expire: CREATED + 120 }
+    expect([20, 60, 109, 115, 119].map((at) => next(micro, CREATED + at))).toEqual([10, 10, 10, 5, 1])
+    expect([0, 1, 2, 7].map((fruitless) => next({ ...micro, fruitless }, CREATED + 120))).toEqual([
+      5, 10, 20, 600,
+    ])
+    expect(next({ ...micro, fruitless: FRUITLESS_MAX }, CREATED + 9999)).toBe(DAY_S)
   })
 
   test('never oversleeps the expiry and its ten seconds', () => {
@@ -174,7 +192,8 @@ describe('the next look at a refund', () => {
 
 /** What the times above add up to, in looks: a promise to Cloud Pay as well. */
 test('an order of 15 minutes that nobody pays is looked at six times, the last when it has expired', () => {
-  const order: Pick<Order, 'state' | 'looks' | 'fruitless' | 'time_expire' | 'created_at'> = {
+  const order: Parameters<typeof nextLookS>[0] = {
+    trade_type: 3,
     state: 'pending',
     looks: 0,
     fruitless: 0,

@@ -3,8 +3,10 @@ import {
   hasMoney,
   isLegalMove,
   isOpen,
+  LEGAL_MICRO_MOVES,
   LEGAL_MOVES,
   MEANINGS,
+  MICRO,
   MOVES,
   ORDER_STATES,
   walletMeaning,
@@ -22,6 +24,7 @@ import {
  *   refunds   look up the refunds
  *   clash     two signed answers disagree: a person looks
  *   unknown   no meaning we know: nothing is concluded
+ *   →pending  of micro_pay: the code was taken, and nothing is decided
  */
 const HEADER = 'created  pending  closing  closed  failed  paid  paid_after_close  refunded'
 
@@ -73,11 +76,67 @@ const ALIPAY = `
 20  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
 `
 
-type Cell = { platform: number; wallet: number; state: OrderState; expected: string }
+/** micro_pay: 1, 6, 9, 12 and Alipay's 1 and 4 are the payer's time. Nobody closes, so closing is left at once. */
+const MICRO_WECHAT = `
+ 0  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+ 1  →pending  =  →pending  clash  clash  clash  clash  clash
+ 2  →paid    →paid    →paid    →late     →late     =        =        =
+ 3  →paid    →paid    →paid    →late     →late     =        =        =
+ 4  →paid    →paid    →paid    →late     →late     refunds  refunds  =
+ 5  →closed  →closed  →closed  =         =         clash    clash    =
+ 6  →pending  =  →pending  clash  clash  clash  clash  clash
+ 7  →closed  →closed  →closed  =         =         clash    clash    =
+ 8  →closed  →closed  →closed  =         =         clash    clash    =
+ 9  →pending  =  →pending  clash  clash  clash  clash  clash
+10  →closed  →closed  →closed  =         =         clash    clash    =
+11  →closed  →closed  →closed  =         =         clash    clash    =
+12  →pending  =  →pending  clash  clash  clash  clash  clash
+13  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+14  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+15  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+16  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+17  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+18  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+19  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+20  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+`
+
+const MICRO_ALIPAY = `
+ 0  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+ 1  →pending  =  →pending  clash  clash  clash  clash  clash
+ 2  →paid    →paid    →paid    →late     →late     =        =        =
+ 3  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+ 4  →pending  =  →pending  clash  clash  clash  clash  clash
+ 5  →closed  →closed  →closed  =         =         refunds  refunds  =
+ 6  →paid    →paid    →paid    →late     →late     =        =        =
+ 7  ?        ?        ?        =         =         clash    clash    clash
+ 8  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+ 9  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+10  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+11  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+12  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+13  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+14  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+15  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+16  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+17  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+18  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+19  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+20  unknown  unknown  unknown  unknown   unknown   unknown  unknown  unknown
+`
+
+type Cell = { platform: number; wallet: number; state: OrderState; tradeType: number; expected: string }
 
 const states = HEADER.split(/\s+/) as OrderState[]
 
-const cells: Cell[] = [WECHAT, ALIPAY].flatMap((table, at) =>
+const TABLES = [
+  { platform: 1, tradeType: 3, table: WECHAT },
+  { platform: 2, tradeType: 3, table: ALIPAY },
+  { platform: 1, tradeType: MICRO, table: MICRO_WECHAT },
+  { platform: 2, tradeType: MICRO, table: MICRO_ALIPAY },
+]
+
+const cells: Cell[] = TABLES.flatMap(({ platform, tradeType, table }) =>
   table
     .trim()
     .split('\n')
@@ -85,7 +144,8 @@ const cells: Cell[] = [WECHAT, ALIPAY].flatMap((table, at) =>
       const [wallet, ...expected] = row.trim().split(/\s+/)
       expect(expected).toHaveLength(states.length)
       return states.map((state, column) => ({
-        platform: at + 1,
+        platform,
+        tradeType,
         wallet: Number(wallet),
         state,
         expected: expected[column]!,
@@ -95,6 +155,7 @@ const cells: Cell[] = [WECHAT, ALIPAY].flatMap((table, at) =>
 
 const MARKS: Record<string, Verdict | undefined> = {
   '→paid': { to: 'paid' },
+  '→pending': { to: 'pending' },
   '→closed': { to: 'closed' },
   '→late': { to: 'paid_after_close' },
   '=': { stay: 'nothing_new' },
@@ -104,22 +165,24 @@ const MARKS: Record<string, Verdict | undefined> = {
   unknown: undefined,
 }
 
-function verdictOf({ platform, wallet, state }: Cell): Verdict | undefined {
-  const meaning = walletMeaning(platform, wallet)
+function verdictOf({ platform, wallet, state, tradeType }: Cell): Verdict | undefined {
+  const meaning = walletMeaning(platform, wallet, tradeType)
   return meaning && MOVES[state][meaning]
 }
 
 test('the table names every state of ours, both wallets and their states 0 to 20', () => {
   expect([...states].sort()).toEqual([...ORDER_STATES].sort())
-  expect(new Set(cells.map(({ platform, wallet, state }) => `${platform} ${wallet} ${state}`)).size).toBe(
-    2 * 21 * 8,
-  )
+  const names = cells.map((cell) => [cell.platform, cell.tradeType, cell.wallet, cell.state].join())
+  expect(new Set(names).size).toBe(2 * 2 * 21 * 8)
 })
 
-test.each(cells)('wallet $platform says $wallet of an order that is $state: $expected', (cell) => {
-  expect(Object.keys(MARKS)).toContain(cell.expected)
-  expect(verdictOf(cell)).toEqual(MARKS[cell.expected])
-})
+test.each(cells)(
+  'wallet $platform says $wallet of an order ($tradeType) that is $state: $expected',
+  (cell) => {
+    expect(Object.keys(MARKS)).toContain(cell.expected)
+    expect(verdictOf(cell)).toEqual(MARKS[cell.expected])
+  },
+)
 
 test.each([
   [0, 3],
@@ -161,7 +224,21 @@ describe('whatever the evidence', () => {
 
   test('nothing leads back to created or pending, nor to failed or closing: those are our own doing', () => {
     const back = ['created', 'pending', 'failed', 'closing']
-    expect(moves.filter(({ to }) => back.includes(to))).toEqual([])
+    const unified = moves.filter(({ meaning }) => meaning !== 'paying')
+    expect(unified.filter(({ to }) => back.includes(to))).toEqual([])
+  })
+
+  test('a micro_pay order that the wallet has is pending: nothing is handed over, so nothing is missing', () => {
+    const paying = moves.filter(({ meaning }) => meaning === 'paying')
+    expect(paying.map(({ from, to }) => `${from} ${to}`)).toEqual(['created pending', 'closing pending'])
+  })
+
+  test('paying is said of micro_pay alone, and waiting of all others alone', () => {
+    for (const { platform, wallet } of cells) {
+      expect(walletMeaning(platform, wallet, 3)).not.toBe('paying')
+      expect(walletMeaning(platform, wallet)).toBe(walletMeaning(platform, wallet, 3))
+      expect(walletMeaning(platform, wallet, MICRO)).not.toBe('waiting')
+    }
   })
 
   test.each(['closed', 'failed'] as const)('money that comes for a %s order is paid_after_close', (state) => {
@@ -265,6 +342,17 @@ describe('the legal moves', () => {
 
   test('allow everything that evidence asks for', () => {
     for (const { from, to } of moves) expect([from, to, isLegalMove(from, to)]).toEqual([from, to, true])
+    for (const { from, to } of moves)
+      expect([from, to, isLegalMove(from, to, MICRO)]).toEqual([from, to, true])
+  })
+
+  test('of micro_pay are the same without closing: no way leads there, whoever asks', () => {
+    for (const from of ORDER_STATES) {
+      expect(isLegalMove(from, 'closing', MICRO)).toBe(from === 'closing')
+      for (const to of ORDER_STATES.filter((one) => one !== 'closing' && one !== from))
+        expect([from, to, isLegalMove(from, to, MICRO)]).toEqual([from, to, isLegalMove(from, to)])
+    }
+    expect(Object.values(LEGAL_MICRO_MOVES).flat()).not.toContain('closing')
   })
 
   test('are listed once each, and none leads to where it came from', () => {

@@ -12,6 +12,7 @@ const hidden = {
   idempotency_key: 'hidden-key',
   content_hash: 'hidden-hash',
   request_content: '{"hidden":"request"}',
+  author_code_sealed: 'hidden-code',
   version: 900_001,
   updated_at: 900_002,
   sends: 900_003,
