@@ -139,6 +139,9 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
         deployment: config.people.deployment,
       },
       limits: config.people.limits,
+      shipping: config.people.apps.flatMap(({ out_sub_mch_id, app_id, shipping }) =>
+        shipping ? [{ out_sub_mch_id, app_id, ...shipping }] : [],
+      ),
     },
   }
 }

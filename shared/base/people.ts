@@ -10,6 +10,7 @@ import {
   type NamedKey,
 } from './entries'
 import { Secret } from './secrets'
+import { readShipping, type ShippingRule } from './shipping'
 
 /** A mini-program, official account or Alipay app whose payers may log in. */
 export type PayerApp = {
@@ -23,6 +24,8 @@ export type PayerApp = {
   alipay_public_key: string | undefined
   /** A code that comes with a redirect must come with the `state` this browser was given. */
   needs_state: boolean
+  /** How its orders ship, for WeChat to be told; left out: it is not. */
+  shipping?: ShippingRule | undefined
 }
 
 /** A key of the merchant's server. Several are valid at once. */
@@ -119,6 +122,7 @@ export function readPeople(
       secret: new Secret(entry.text('secret', alipay ? /^[^]{1,8000}$/ : /^[!-~]{16,64}$/)),
       alipay_public_key: alipay ? entry.text('alipay_public_key', /^[^]{1,2000}$/) : undefined,
       needs_state: kind !== 'mini_program' && entry.optional('state') !== false,
+      shipping: readShipping(entry, kind === 'mini_program'),
     }
   })
   refuseTwice(

@@ -3,6 +3,7 @@ import { Fault } from '../base/errors'
 import type { Log } from '../base/log'
 import type { Limits, PriceWay, QuoteKey } from '../base/people'
 import type { Random } from '../base/random'
+import type { ShippingRule } from '../base/shipping'
 import type { Clock, Deadline } from '../base/time'
 import type { CloudPay } from '../cloudpay/client'
 import { TERMINAL_TYPE } from '../cloudpay/enums'
@@ -35,6 +36,8 @@ export type Payments = {
       deployment: string
     }
     limits: Limits
+    /** The mini-programs whose shipping WeChat is told of; none: nobody's. */
+    shipping: readonly (ShippingRule & { out_sub_mch_id: string; app_id: string })[]
   }
 }
 

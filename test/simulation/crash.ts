@@ -20,6 +20,14 @@ const ELSEWHERE: readonly [RegExp, string][] = [
     /^shared\/(payments\/(price|quote)|store\/(catalogue|revocations|spent))\.ts$/,
     'callers and prices: the simulator lets everybody in, at any price',
   ],
+  [
+    /^(shared\/(payments|store)\/board\.ts|functions\/board\.ts)$/,
+    'the board: it reads, and says of an anomaly that somebody looked',
+  ],
+  [
+    /^shared\/outbox\/(shipping|wechat)\.ts$/,
+    'shipping info: no mini-program of the simulator has it; its own tests end it between any two steps',
+  ],
 ]
 
 /** Single awaits, by how they begin. */
@@ -43,6 +51,12 @@ const NOT_IN_RUNS: readonly [file: string, text: RegExp, why: string][] = [
   ['shared/payments/create.ts', /^await isQuoteUsed/, 'quotes: see above'],
   ['shared/store/orders.ts', /findByQuote|sayCount|countOpen/, 'quotes and limits: see above'],
   ['shared/store/counters.ts', /countUp|findCounter|\.\.\.rate|sayCount|forgetRates/, 'limits: see above'],
+  ['shared/store/anomalies.ts', /selectOwned|selectOne/, 'the board: see above'],
+  [
+    'shared/store/outbox.ts',
+    /selectDue\(store, \{ limit \}, 'shipping'|deliveredRow.*at \}\)\)\)|shippedRow/,
+    'shipping info: see above',
+  ],
   ['shared/store/transaction.ts', /^await store\.connection\.run\(query\)/, 'nonces: see above'],
   ['functions/timer.ts', /tidyPeople/, 'what is kept of callers: see above'],
   [
