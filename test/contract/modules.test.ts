@@ -1,3 +1,4 @@
+import { boardContract } from './board.contract'
 import { countersContract } from './counters.contract'
 import { dueContract } from './due.contract'
 import { describeKinds } from './kinds'
@@ -19,5 +20,6 @@ describeKinds((kind) => {
   describe('messages and anomalies', () => outboxContract(kind))
   describe('callers, quotes and limits', () => peopleContract(kind))
   describe('what is open', () => openMoneyContract(kind))
+  describe('what the board reads', () => boardContract(kind))
   describe('counters and marks', () => countersContract(kind))
 })
