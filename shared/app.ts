@@ -232,6 +232,9 @@ function assembleApp(
       },
       limits: config.people.limits,
       dataKeys: config.dataKeys,
+      shipping: config.people.apps.flatMap(({ out_sub_mch_id, app_id, shipping }) =>
+        shipping ? [{ out_sub_mch_id, app_id, ...shipping }] : [],
+      ),
     },
   }
 }

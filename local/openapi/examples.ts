@@ -1,3 +1,5 @@
+import { anomalyId, type Anomaly, type NewAnomaly } from '../../shared/order/anomaly'
+import { dayBegins, viewAnomaly, viewBoardOrder, viewDay } from '../../shared/order/board'
 import type { Order, OrderEvent } from '../../shared/order/order'
 import type { Refund } from '../../shared/order/refund'
 import { viewEvents, viewOrder, viewRefund } from '../../shared/order/view'
@@ -42,6 +44,7 @@ const order: Order = {
   not_founds: 0,
   notified_at_ms: null,
   purged_at: null,
+  shipped_at: null,
   author_code_sealed: null,
   jsapi_args: JSON.stringify({
     wxpay: {
@@ -100,6 +103,22 @@ const events: OrderEvent[] = [
   { seq: 3, at: CREATED_AT + 31, kind: 'moved', from_state: 'pending', to_state: 'paid', detail: {} },
 ]
 
+const noticed: NewAnomaly = {
+  kind: 'amount_differs',
+  out_sub_mch_id: order.out_sub_mch_id,
+  out_trade_no: order.out_trade_no,
+  evidence: { total_fee: 1 },
+}
+const anomaly: Anomaly = {
+  ...noticed,
+  id: anomalyId(noticed),
+  first_at: CREATED_AT + 31,
+  last_at: CREATED_AT + 31,
+  times: 1,
+  resolved_at: null,
+  resolution: null,
+}
+
 export const EXAMPLES = {
   created: { ...viewOrder(order), ...handover(order, CREATED_AT) },
   status: {
@@ -155,4 +174,13 @@ export const EXAMPLES = {
   },
   loginState: { state: '713fb300'.padEnd(64, '0'), expires_in: 600 },
   revokePayer: { payer_field: 'sub_open_id', payer_id: 'oSandboxMiniPayer0001' },
+  boardOrders: { orders: [viewBoardOrder(paid)], next: null },
+  boardAnomalies: { anomalies: [viewAnomaly(anomaly)], next: null },
+  anomalyResolved: viewAnomaly({ ...anomaly, resolved_at: CREATED_AT + 3600, resolution: '已与顾客核对' }),
+  resolveAnomaly: { note: '已与顾客核对' },
+  boardDay: viewDay('2030-03-18', dayBegins('2030-03-18')!, {
+    made: [{ hour: CREATED_AT - (CREATED_AT % 3600), number: 1, fen: 1880 }],
+    paid: [{ hour: CREATED_AT - (CREATED_AT % 3600), number: 1, fen: 1880 }],
+    refunded: [],
+  }),
 }

@@ -86,6 +86,15 @@ export const FAULT_HELP: Record<FaultCode, Help> = {
     ['按 fields 逐项修改。', 'Mend what fields names, one by one.'],
     ['fields'],
   ),
+  query_invalid: help(
+    'mend',
+    [
+      '查询参数未知、类型不符,或不能一起使用。',
+      'A parameter is unknown, of another shape, or does not go with another.',
+    ],
+    ['按 fields 逐项修改。', 'Mend what fields names, one by one.'],
+    ['fields'],
+  ),
   idempotency_required: help(
     'mend',
     [
@@ -254,6 +263,14 @@ export const FAULT_HELP: Record<FaultCode, Help> = {
       '发送方只看到 status 1;原因在日志的 notify.refused 里。',
       'The sender sees status 1 only; the log says why, as notify.refused.',
     ],
+  ),
+  anomaly_not_found: help(
+    'no',
+    [
+      '没有这个异常,或不是调用方的子商户的。',
+      "There is no such anomaly, or it is not of the caller's sub-merchant.",
+    ],
+    ['从 GET /board/anomalies 重新读取。', 'Read GET /board/anomalies again.'],
   ),
   order_not_found: help(
     'no',

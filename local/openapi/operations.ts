@@ -3,6 +3,7 @@ import type { FaultCode } from '../../shared/base/errors'
 import { EXAMPLES } from './examples'
 import type { Text } from './faults'
 import type { Schema } from './jsonSchema'
+import { ORDER_STATES } from '../../shared/order/state'
 import type { SchemaName } from './schemas'
 
 export type Operation = {
@@ -26,6 +27,7 @@ export type Operation = {
 export const TAGS = {
   orders: { zh: '订单', en: 'orders' },
   refunds: { zh: '退款', en: 'refunds' },
+  board: { zh: '看板', en: 'board' },
   sessions: { zh: '登录', en: 'sessions' },
   notifications: { zh: '云支付的通知', en: "Cloud Pay's notifications" },
 } as const satisfies Record<string, Text>
@@ -89,6 +91,38 @@ const atOwnPath = ({ summary, ...operation }: Operation): Operation => ({
   id: `${operation.id}AtOwnPath`,
   summary: { zh: `${summary.zh}(自定义域名)`, en: `${summary.en} (custom domain)` },
 })
+
+const PAGE: Operation['query'] = {
+  limit: {
+    zh: '每页条数,1 到 100,默认 50',
+    en: 'how many, 1 to 100; 50 when left out',
+    schema: { type: 'string', pattern: '^\\d{1,3}$' },
+  },
+  before: {
+    zh: '上一页的 next',
+    en: 'the `next` of the page before',
+    schema: { type: 'string', pattern: '^[0-9A-Za-z_-]{1,512}$' },
+  },
+}
+
+const resolveAnomaly: Operation = {
+  id: 'resolveAnomaly',
+  tag: 'board',
+  summary: { zh: '处理异常', en: 'Resolve an anomaly' },
+  description: {
+    zh: '记下做了什么。只是记录:不移动订单,也不移动钱。',
+    en: 'Says what was done. A note and no more: neither the order nor money moves.',
+  },
+  body: { schemas: ['ResolveAnomaly'], required: true, examples: { note: EXAMPLES.resolveAnomaly } },
+  answers: {
+    200: {
+      when: { zh: '已处理', en: 'resolved' },
+      schema: 'BoardAnomaly',
+      example: EXAMPLES.anomalyResolved,
+    },
+  },
+  codes: ['anomaly_not_found'],
+}
 
 /** What each door is for. A door without a row here does not compile, and `npm run openapi` says so. */
 export const OPERATIONS: Record<keyof typeof DOORS, Operation> = {
@@ -213,6 +247,79 @@ export const OPERATIONS: Record<keyof typeof DOORS, Operation> = {
     },
     codes: ['app_unknown', 'login_refused'],
   },
+  'GET /board/orders': {
+    id: 'listOrders',
+    tag: 'board',
+    summary: { zh: '订单列表', en: 'List orders' },
+    description: {
+      zh: '自己子商户的订单,最近的在前;search 按订单号开头或完整的钱包单号查找,不能与 state 一起用。',
+      en: "The caller's sub-merchant's, the latest first. search: how a number begins, or a whole transaction id; not with state.",
+    },
+    query: {
+      state: {
+        zh: '只看这个状态',
+        en: 'in this state alone',
+        schema: { type: 'string', enum: [...ORDER_STATES] },
+      },
+      search: {
+        zh: '订单号开头,或完整的钱包单号',
+        en: 'how a number begins, or a transaction id',
+        schema: { type: 'string', pattern: '^[!-~]{1,64}$' },
+      },
+      ...PAGE,
+    },
+    answers: {
+      200: { when: { zh: '一页', en: 'a page' }, schema: 'BoardOrders', example: EXAMPLES.boardOrders },
+    },
+    codes: ['query_invalid'],
+  },
+  'GET /board/unshipped': {
+    id: 'listUnshipped',
+    tag: 'board',
+    summary: { zh: '未上传发货信息的订单', en: 'List what is not shipped' },
+    description: {
+      zh: '已支付、而我们没有向微信上传发货信息的小程序订单。',
+      en: 'Paid mini-program orders whose shipping info WeChat has not from us.',
+    },
+    query: PAGE,
+    answers: {
+      200: { when: { zh: '一页', en: 'a page' }, schema: 'BoardOrders', example: EXAMPLES.boardOrders },
+    },
+    codes: ['query_invalid'],
+  },
+  'GET /board/anomalies': {
+    id: 'listAnomalies',
+    tag: 'board',
+    summary: { zh: '异常列表', en: 'List anomalies' },
+    description: { zh: '未处理的在前。', en: 'The open ones first.' },
+    query: PAGE,
+    answers: {
+      200: { when: { zh: '一页', en: 'a page' }, schema: 'BoardAnomalies', example: EXAMPLES.boardAnomalies },
+    },
+    codes: ['query_invalid'],
+  },
+  'GET /board/day': {
+    id: 'readDay',
+    tag: 'board',
+    summary: { zh: '一天的合计', en: "A day's sums" },
+    description: {
+      zh: '北京时间的一天:下单、支付、退款的笔数与金额(分),合计与每小时。',
+      en: 'A day of China: orders made, paid and refunded, count and fen, in all and by the hour.',
+    },
+    query: {
+      date: {
+        zh: '例如 2026-11-23,默认今天',
+        en: 'such as 2026-11-23; today when left out',
+        schema: { type: 'string', pattern: '^\\d{4}-\\d{2}-\\d{2}$' },
+      },
+    },
+    answers: {
+      200: { when: { zh: '这一天', en: 'the day' }, schema: 'BoardDay', example: EXAMPLES.boardDay },
+    },
+    codes: ['query_invalid'],
+  },
+  'POST /board/anomalies/{id}/resolve': resolveAnomaly,
+  'POST /board/resolve/{id}': atOwnPath(resolveAnomaly),
   'POST /session/revoke': {
     id: 'endSessions',
     tag: 'sessions',

@@ -3,6 +3,7 @@ import type { openLogins } from '../../shared/access/login'
 import { LoginRequest, RevokeRequest, StateRequest } from '../../shared/access/login'
 import { PAY_PLATFORM, TRADE_TYPE } from '../../shared/cloudpay/enums'
 import { JsapiArguments } from '../../shared/cloudpay/schema'
+import { BoardAnomalies, BoardAnomaly, BoardDay, BoardOrders, ResolveRequest } from '../../shared/order/board'
 import { EVENT_KINDS, ORDER_FLAGS } from '../../shared/order/order'
 import { REFUND_ORIGINS, REFUND_STATES } from '../../shared/order/refund'
 import { ORDER_STATES } from '../../shared/order/state'
@@ -199,6 +200,10 @@ export const SCHEMAS = {
   Session,
   LoginState,
   Revoked,
+  BoardOrders,
+  BoardAnomalies,
+  BoardAnomaly,
+  BoardDay,
   NotificationAnswer,
   NewOrder,
   QuotedOrder,
@@ -207,6 +212,7 @@ export const SCHEMAS = {
   Login: LoginRequest,
   BeginLogin: StateRequest,
   RevokePayer: RevokeRequest,
+  ResolveAnomaly: ResolveRequest,
   Ignored: v.pipe(v.looseObject({}), told('付款人的请求体不会被读取', "a payer's body is not looked at")),
   /** Checked behind its signature, by what Cloud Pay sends: see shared/cloudpay/notification.ts. */
   Notification: v.looseObject({}),

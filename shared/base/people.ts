@@ -10,6 +10,7 @@ import {
   type NamedKey,
 } from './entries'
 import { Secret } from './secrets'
+import { readShipping, type ShippingRule } from './shipping'
 
 /** A mini-program, official account or Alipay app whose payers may log in. */
 export type PayerApp = {
@@ -25,6 +26,8 @@ export type PayerApp = {
   needs_state: boolean
   /** Of a sub-merchant that is disabled: who has logged in may see their orders, nobody logs in any more. */
   disabled?: boolean
+  /** How its orders ship, for WeChat to be told; left out: it is not. */
+  shipping?: ShippingRule | undefined
 }
 
 /** A key of the merchant's server. Several are valid at once. */
@@ -188,6 +191,7 @@ export const readApps = (entries: readonly Entry[], merchantOf: MerchantOf): Pay
       secret: new Secret(entry.text('secret', alipay ? /^[^]{1,8000}$/ : /^[!-~]{16,64}$/)),
       alipay_public_key: alipay ? entry.text('alipay_public_key', /^[^]{1,2000}$/) : undefined,
       needs_state: kind !== 'mini_program' && entry.optional('state') !== false,
+      shipping: readShipping(entry, kind === 'mini_program'),
     }
   })
 

@@ -75,6 +75,8 @@ export type Order = {
   late_policy: LatePolicy | null
   /** When its texts and its payer's id were purged; null again when it has changed since. See store/retention.ts. */
   purged_at: number | null
+  /** When WeChat took the shipping info of a mini-program order; null while it has none from us. */
+  shipped_at: number | null
 }
 
 /** Money for a closed or failed order: sent back by the timer, or kept as if it had come in time. */

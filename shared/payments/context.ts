@@ -5,6 +5,7 @@ import type { Log } from '../base/log'
 import type { PayerTag } from '../base/payerTag'
 import type { Limits, PriceWay, QuoteKey } from '../base/people'
 import type { Random } from '../base/random'
+import type { ShippingRule } from '../base/shipping'
 import type { Clock, Deadline } from '../base/time'
 import type { CloudPay } from '../cloudpay/client'
 import { TERMINAL_TYPE } from '../cloudpay/enums'
@@ -48,6 +49,8 @@ export type Payments = {
     limits: Limits
     /** Open what lies sealed in the database; the first seals what is new. */
     dataKeys: readonly NamedKey[]
+    /** The mini-programs whose shipping WeChat is told of; none: nobody's. */
+    shipping: readonly (ShippingRule & { out_sub_mch_id: string; app_id: string })[]
   }
 }
 

@@ -48,7 +48,14 @@ export function migrationsContract(kind: Kind): void {
     before(async (store, session) => {
       for (const state of ORDER_STATES) await session.rows(oldOrder(`old-${state}`, state))
       expect(await migrate(store)).toEqual({
-        applied: ['0002_true_to_the_end', '0003_people', '0004_merchants', '0005_privacy', '0006_scenes'],
+        applied: [
+          '0002_true_to_the_end',
+          '0003_people',
+          '0004_merchants',
+          '0005_privacy',
+          '0006_scenes',
+          '0007_board',
+        ],
         pending: [],
       })
 
@@ -86,6 +93,7 @@ export function migrationsContract(kind: Kind): void {
         '0004_merchants',
         '0005_privacy',
         '0006_scenes',
+        '0007_board',
       ]
       expect(await migrationStatus(store)).toEqual({ applied: [first], pending: others })
       expect(await migrationStatus(store)).toEqual({ applied: [first], pending: others })
@@ -103,6 +111,7 @@ export function migrationsContract(kind: Kind): void {
       '0004_merchants',
       '0005_privacy',
       '0006_scenes',
+      '0007_board',
     ]
     expect(await migrationStatus(store)).toEqual({ applied: [], pending })
     await expect(store.db.selectFrom('orders').selectAll().execute()).rejects.toThrow()

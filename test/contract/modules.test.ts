@@ -1,3 +1,4 @@
+import { boardContract } from './board.contract'
 import { countersContract } from './counters.contract'
 import { dueContract } from './due.contract'
 import { describeKinds } from './kinds'
@@ -23,5 +24,6 @@ describeKinds((kind) => {
   describe('sub-merchants', () => merchantsContract(kind))
   describe('what is kept of a person', () => retentionContract(kind))
   describe('what is open', () => openMoneyContract(kind))
+  describe('what the board reads', () => boardContract(kind))
   describe('counters and marks', () => countersContract(kind))
 })

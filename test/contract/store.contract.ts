@@ -65,6 +65,7 @@ export function storeContract(kind: Kind): void {
           '0004_merchants',
           '0005_privacy',
           '0006_scenes',
+          '0007_board',
         ],
         pending: [],
       })
@@ -619,6 +620,7 @@ export function serverContract(kind: ServerKind): void {
         '0004_merchants',
         '0005_privacy',
         '0006_scenes',
+        '0007_board',
       ])
       await inserted(stores[3]!)
     })
@@ -966,6 +968,7 @@ export function serverContract(kind: ServerKind): void {
         lease_until_ms: 0,
         next_due_at_ms: null,
         purged_at: null,
+        shipped_at: null,
         now_ms: 0,
       }
       await expect(findOrder(away, order)).rejects.toMatchObject(unavailable)

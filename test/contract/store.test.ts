@@ -77,6 +77,7 @@ describe('a store on SQLite', () => {
       '0004_merchants',
       '0005_privacy',
       '0006_scenes',
+      '0007_board',
     ])
     const order = newOrder()
     expect(await insertOrder(memory, order, 1000)).toBe('done')

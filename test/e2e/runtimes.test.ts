@@ -178,6 +178,7 @@ describe.each(databases)('$dialect', ({ dialect, found, start }) => {
         '0004_merchants',
         '0005_privacy',
         '0006_scenes',
+        '0007_board',
       ]
       const none = { open: { orders: 0, refunds: 0, messages: 0 } }
       expect(visits.map(({ body }) => body as unknown)).toEqual([

@@ -22,6 +22,14 @@ const ELSEWHERE: readonly [RegExp, string][] = [
   ],
   [/^shared\/(payments|store)\/retention\.ts$/, 'what is a month old: a run of the simulator is days'],
   [/^shared\/payments\/micro\.ts$/, 'micro_pay: test/property/micro.test.ts plays it'],
+  [
+    /^(shared\/(payments|store)\/board\.ts|functions\/board\.ts)$/,
+    'the board: it reads, and says of an anomaly that somebody looked',
+  ],
+  [
+    /^shared\/outbox\/(shipping|wechat)\.ts$/,
+    'shipping info: no mini-program of the simulator has it; its own tests end it between any two steps',
+  ],
 ]
 
 /** Single awaits, by how they begin. */
@@ -46,6 +54,12 @@ const NOT_IN_RUNS: readonly [file: string, text: RegExp, why: string][] = [
   ['shared/payments/refresh.ts', /^await leaveUndecided/, 'micro_pay: see above'],
   ['shared/store/orders.ts', /findByQuote|sayCount|countOpen/, 'quotes and limits: see above'],
   ['shared/store/counters.ts', /countUp|findCounter|\.\.\.rate|sayCount|forgetRates/, 'limits: see above'],
+  ['shared/store/anomalies.ts', /selectOwned|selectOne/, 'the board: see above'],
+  [
+    'shared/store/outbox.ts',
+    /selectDue\(store, \{ limit \}, 'shipping'|deliveredRow.*at \}\)\)\)|shippedRow/,
+    'shipping info: see above',
+  ],
   ['shared/store/transaction.ts', /^await store\.connection\.run\(query\)/, 'nonces: see above'],
   ['functions/timer.ts', /tidyPeople|purgeExpired/, 'what is kept of callers: see above'],
   [

@@ -173,3 +173,40 @@ test('what the sub-merchants in the database may bring is not missing in the env
   expect(faultsOf(nobody).join()).toContain('nobody could call')
   expect(faultsOf({ ...nobody, DATA_KEYS })).toEqual([])
 })
+
+describe('how a mini-program’s orders ship', () => {
+  const shipping = (given: unknown, more: object = {}) =>
+    faultsOf({ ...deployed, CLOUD_PAY_APPS: list({ ...app, ...more, shipping: given }) })
+
+  test('is said for each app, and for none that says nothing', () => {
+    const rule = { logistics_type: 4, item_desc: 'body' }
+    const second = { ...app, app_id: 'wx2' }
+    const { people } = readConfig({ ...deployed, CLOUD_PAY_APPS: list({ ...app, shipping: rule }, second) })
+    expect(people.apps.map((one) => one.shipping)).toEqual([rule, undefined])
+  })
+
+  test.each([
+    [null],
+    ['4'],
+    [{}],
+    [{ logistics_type: 4 }],
+    [{ logistics_type: 5, item_desc: 'body' }],
+    [{ logistics_type: '4', item_desc: 'body' }],
+    [{ logistics_type: 4, item_desc: '' }],
+    [{ logistics_type: 4, item_desc: '茶'.repeat(121) }],
+    [{ logistics_type: 4, item_desc: 'body', express_company: 'STO' }],
+  ])('is not %j', (given) => {
+    expect(shipping(given)).toEqual(['CLOUD_PAY_APPS has no usable shipping in entry 1'])
+  })
+
+  test('is not by a carrier, whose tracking numbers are not ours to know, and it says what to do instead', () => {
+    const faults = shipping({ logistics_type: 1, item_desc: 'body' })
+    expect(faults).toHaveLength(1)
+    expect(faults[0]).toMatch(/logistics_type 1.*tracking numbers.*GET \/board\/unshipped.* in entry 1$/)
+  })
+
+  test('is nothing for an official account', () => {
+    const rule = { logistics_type: 4, item_desc: 'body' }
+    expect(shipping(rule, { kind: 'official_account' })).toHaveLength(1)
+  })
+})
