@@ -18,6 +18,7 @@ export type Schema = {
 const CHECKS: [RegExp, (found: RegExpExecArray) => Schema][] = [
   [/^must be at most (\d+) characters$/, ([, max]) => ({ maxLength: Number(max) })],
   [/^must be 32 bytes as base64url$/, () => ({ pattern: '^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$' })],
+  [/^must be 16 to 24 digits$/, () => ({ pattern: '^\\d{16,24}$' })],
   // No JSON Schema can say these; the sentence stands in the description of the document.
   [/^must not contain half of a surrogate pair$/, () => ({})],
   [/^must not contain U\+0000$/, () => ({})],
@@ -29,6 +30,8 @@ export function jsonSchemas(schemas: Record<string, v.GenericSchema>): Record<st
     target: 'draft-2020-12',
     overrideRef: ({ referenceId }) => `#/components/schemas/${referenceId}`,
     overrideAction({ valibotAction, jsonSchema }) {
+      // Blanks around a note are cut off, which JSON Schema has no word for.
+      if (valibotAction.type === 'trim') return jsonSchema
       if (valibotAction.type !== 'check') return undefined
       const { message } = valibotAction as unknown as { message: string }
       for (const [words, say] of CHECKS) {

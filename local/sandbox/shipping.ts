@@ -1,3 +1,4 @@
+import { sameText } from '../../shared/base/compare'
 import type { Random } from '../../shared/base/random'
 import type { Clock } from '../../shared/base/time'
 import type { LoginReply, LoginRequest, SandboxApp } from './logins'
@@ -54,7 +55,7 @@ export function createShippings({
     if (Object.keys(more).length > 0) return no(47001, 'data format error')
     const app = apps.find((one) => one.app_id === appid && one.kind === 'mini_program')
     if (!app) return no(40013, 'invalid appid')
-    if (app.secret !== secret) return no(40125, 'invalid appsecret')
+    if (!sameText(app.secret, String(secret))) return no(40125, 'invalid appsecret')
     const known = tokens.get(app.app_id) ?? []
     const nowMs = clock.nowMs()
     let token = known.at(-1)
@@ -82,7 +83,7 @@ export function createShippings({
     if (token === '') return no(41001, 'access_token missing')
     const [app_id, found] =
       [...tokens].flatMap(([id, all]) =>
-        all.filter(({ text }) => text === token).map((one) => [id, one] as const),
+        all.filter(({ text }) => sameText(text, token)).map((one) => [id, one] as const),
       )[0] ?? []
     if (!found) return no(40001, 'invalid credential, access_token is invalid or not latest')
     if (found.endsMs <= clock.nowMs()) return no(42001, 'access_token expired')

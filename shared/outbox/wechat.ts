@@ -92,11 +92,10 @@ export function createShippingClient(ask: Ask, baseUrl: string, clock: Clock): S
   }
 
   async function uploadOnce(app: WechatApp, text: string, remainingMs: () => number): Promise<unknown> {
-    const token = await tokenOf(app, remainingMs())
-    const path = `wxa/sec/order/upload_shipping_info?access_token=${encodeURIComponent(token)}`
+    const used = await tokenOf(app, remainingMs())
+    const path = `wxa/sec/order/upload_shipping_info?access_token=${encodeURIComponent(used)}`
     const { errcode } = await post(path, text, remainingMs())
-    if (TOKEN_ENDED.has(errcode as number) && tokens.get(app.app_id)?.text === token)
-      tokens.delete(app.app_id)
+    if (TOKEN_ENDED.has(errcode as number) && tokens.get(app.app_id)?.text === used) tokens.delete(app.app_id)
     return errcode
   }
 
