@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import { readDatabase } from '../shared/base/config'
 import { nowS, rfc3339, systemClock } from '../shared/base/time'
-import type { Anomaly } from '../shared/order/anomaly'
+import { RESOLUTION_MAX, type Anomaly } from '../shared/order/anomaly'
 import { listAnomalies, resolveAnomaly } from '../shared/store/anomalies'
 import { openStore } from '../shared/store/open'
 import { runCommand } from './run'
@@ -12,15 +12,14 @@ npm run anomalies -- --resolve ID --note "what was done"
   Reads DATABASE_URL. An anomaly that shows again after it was resolved is open again.`
 
 const LIMIT = 500
-const NOTE_MAX = 255
 
 /** 0: nothing open, or resolved as asked; 1: something is open, or there was nothing to resolve; 2: called wrongly. */
 async function anomalies(args: string[], print: (line: string) => void): Promise<0 | 1 | 2> {
   const options = { all: { type: 'boolean' }, resolve: { type: 'string' }, note: { type: 'string' } } as const
   const { values } = parseArgs({ args, options })
   const { all = false, resolve, note = '' } = values
-  if (resolve !== undefined && (note === '' || note.length > NOTE_MAX)) {
-    print(`--note must say what was done, in at most ${NOTE_MAX} characters.`)
+  if (resolve !== undefined && (note === '' || note.length > RESOLUTION_MAX)) {
+    print(`--note must say what was done, in at most ${RESOLUTION_MAX} characters.`)
     return 2
   }
   const store = openStore(readDatabase(process.env), systemClock)

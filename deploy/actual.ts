@@ -1,17 +1,9 @@
 import { readAll, type ControlPlane } from './controlPlane'
 import { DeployFault } from './fault'
 import { ownerOf, readMark } from './marks'
-import { DEFAULT_ALIAS, type Configuration, type Cors, type Service } from './service'
+import { DEFAULT_ALIAS, type Configuration, type Cors, type Service, type Timer } from './service'
 
 /** What is there, in the words of service.ts. */
-export type ActualTimer = {
-  type: 'timer'
-  name: string
-  cron: string
-  enabled: boolean
-  argument: string
-  qualifier: string
-}
 export type ActualUrl = {
   type: 'http'
   /** The platform's own: the part of the host that differs. */
@@ -23,7 +15,7 @@ export type ActualUrl = {
   qualifier: string
   url: string | undefined
 }
-export type ActualTrigger = ActualTimer | ActualUrl
+export type ActualTrigger = Timer | ActualUrl
 
 /** What a published version consists of. */
 export type Snapshot = { code: string | undefined; handler: string; configuration: Configuration }

@@ -1,4 +1,4 @@
-import type { Actual, ActualDomain, ActualFunction, ActualTimer, ActualTrigger, ActualUrl } from './actual'
+import type { Actual, ActualDomain, ActualFunction, ActualTrigger, ActualUrl } from './actual'
 import { DeployFault } from './fault'
 import {
   DEFAULT_ALIAS,
@@ -203,12 +203,10 @@ const matches = (wanted: Trigger, actual: ActualTrigger): boolean =>
   (wanted.type === 'http' ? actual.type === 'http' : actual.type === 'timer' && actual.name === wanted.name)
 
 function sameTrigger(wanted: Trigger, actual: ActualTrigger): boolean {
-  return wanted.type === 'http'
-    ? sameUrl(wanted, actual as ActualUrl)
-    : sameTimer(wanted, actual as ActualTimer)
+  return wanted.type === 'http' ? sameUrl(wanted, actual as ActualUrl) : sameTimer(wanted, actual as Timer)
 }
 
-const sameTimer = (wanted: Timer, actual: ActualTimer): boolean =>
+const sameTimer = (wanted: Timer, actual: Timer): boolean =>
   wanted.cron === actual.cron && wanted.enabled === actual.enabled && wanted.argument === actual.argument
 
 const sameUrl = (wanted: FunctionUrl, actual: ActualUrl): boolean =>
@@ -378,7 +376,7 @@ function tellTrigger(change: TriggerChange): string {
   const { wanted } = change
   if (wanted.type === 'timer') {
     const off = wanted.enabled ? '' : ', off'
-    const before = change.do === 'update' ? (change.actual as ActualTimer).cron : wanted.cron
+    const before = change.do === 'update' ? (change.actual as Timer).cron : wanted.cron
     return (before === wanted.cron ? wanted.cron : `${before} → ${wanted.cron}`) + off
   }
   return `${wanted.authType}${wanted.cors.Enable ? ', cors' : ''}`

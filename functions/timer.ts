@@ -3,8 +3,11 @@ import { appOpener, type App } from '../shared/app'
 import { createLog, describeError, writeLine } from '../shared/base/log'
 import type { Deadline } from '../shared/base/time'
 import { timerDoor, type TimerVisit } from '../shared/http/timer'
+import { createAsk } from '../shared/net/ask'
 import { createSend } from '../shared/net/send'
 import { deliverDue } from '../shared/outbox/deliver'
+import { deliverShipping } from '../shared/outbox/shipping'
+import { createShippingClient, type ShippingClient } from '../shared/outbox/wechat'
 import { reconcileDaily } from '../shared/payments/bill'
 import { reconcileDue } from '../shared/payments/reconcile'
 import { markTimerRun } from '../shared/payments/watch'
@@ -35,18 +38,30 @@ export async function run(app: App, { deadline }: TimerVisit): Promise<Record<st
       return undefined
     }
   }
-  const [due, messages] = await Promise.all([
+  const isShipping = app.settings.shipping.length > 0
+  const [due, messages, shipping] = await Promise.all([
     part('due', () => reconcileDue(app, left)),
     part('messages', () => deliverDue({ ...app, send: app.send ?? createSend() }, left)),
+    isShipping ? part('shipping', () => deliverShipping({ ...app, ...shippingOf(app) }, left)) : undefined,
   ])
   const bill =
     left.remainingMs() >= BILL_MIN_MS ? await part('bill', () => reconcileDaily(app, left)) : undefined
   // The open door of one machine leaves nothing of the kind behind.
   if (!app.settings.prices.free) await part('tidy', () => tidyPeople(app))
-  const summary = { ...due, messages, ...(bill ? { bill } : {}) }
+  const summary = { ...due, messages, ...(shipping ? { shipping } : {}), ...(bill ? { bill } : {}) }
   if (failed.length > 0) throw new Error(`these parts failed: ${failed.join(', ')}`)
   await markTimerRun(app, JSON.stringify(summary))
   return summary
+}
+
+/** The client is kept with its database: it has the access tokens. */
+const clients = new WeakMap<App['store'], ShippingClient>()
+
+function shippingOf({ ask, people, clock, store }: App) {
+  let client = clients.get(store)
+  if (!client)
+    clients.set(store, (client = createShippingClient(ask ?? createAsk(), people.wechatApiUrl, clock)))
+  return { apps: people.apps, client }
 }
 
 export const main_handler = timerDoor(

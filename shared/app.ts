@@ -16,7 +16,7 @@ import type { Send } from './net/send'
 import type { OnMessage } from './outbox/deliver'
 import { knownMerchants, type Payments } from './payments/context'
 import { openStore, type Store } from './store/open'
-import { referringNames } from './tencent/references'
+import { secretsReader } from './tencent/references'
 
 /** Everything a function works with. Made once per instance and kept. */
 export type App = Payments & {
@@ -56,7 +56,7 @@ export type Overrides = {
  */
 export function appOpener(env: Env, overrides: Overrides = {}): () => Promise<App> {
   const log = createLog(overrides.write ?? writeLine, [])
-  let secrets: (() => Promise<Env>) | undefined
+  const read = secretsReader(env, { log, ...overrides })
   let current: { env: Env; config: Config; app: Promise<App> } | undefined
 
   const make = (known: Env) => {
@@ -71,12 +71,7 @@ export function appOpener(env: Env, overrides: Overrides = {}): () => Promise<Ap
   }
 
   return async () => {
-    let known = env
-    if (referringNames(env).length > 0) {
-      const { createSecrets } = await import('./tencent/secrets')
-      secrets ??= createSecrets(env, { log, ...overrides })
-      known = await secrets()
-    }
+    const known = await read()
     if (current?.env !== known) {
       try {
         make(known)
@@ -102,6 +97,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     ...merchants.flatMap(keysOf),
     ...(config.webhook ? [config.webhook.secret] : []),
     ...secretsOf(config.people),
+    ...config.dataKeys.map(({ secret }) => secret),
     ...databaseSecrets(config.database),
   ])
   const store = overrides.store ?? openStore(config.database, clock)
@@ -143,6 +139,9 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
         deployment: config.people.deployment,
       },
       limits: config.people.limits,
+      shipping: config.people.apps.flatMap(({ out_sub_mch_id, app_id, shipping }) =>
+        shipping ? [{ out_sub_mch_id, app_id, ...shipping }] : [],
+      ),
     },
   }
 }

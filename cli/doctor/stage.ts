@@ -7,7 +7,7 @@ import { functionNames, ROOT } from '../../deploy/bundle'
 import { environmentSize } from '../../deploy/refuse'
 import { readService, type Service, type Yml } from '../../deploy/service'
 import { ConfigurationFault, readConfig, SANDBOX_MERCHANT, type Env } from '../../shared/base/config'
-import { referringNames, SECRET_NAMES } from '../../shared/tencent/references'
+import { referringNames, SECRET_NAMES } from '../../shared/tencent/names'
 import { leftOut, ok, wrong, type Finding } from './finding'
 
 /** What a stage of serverless.yml would deploy, as sls itself reads it. */
@@ -137,6 +137,7 @@ const STAND_INS: Record<(typeof SECRET_NAMES)[number], string> = {
   MERCHANT_KEYS: JSON.stringify([{ name: 'standin', secret: SHARED, scopes: ['read'] }]),
   MERCHANT_WEBHOOK_SECRET: `whsec_${Buffer.alloc(24).toString('base64')}`,
   QUOTE_KEYS: JSON.stringify([{ name: 'standin', iss: 'standin', alg: 'HS256', secret: SHARED }]),
+  DATA_KEYS: JSON.stringify([{ name: 'standin', secret: SHARED }]),
   SESSION_KEYS: JSON.stringify([{ name: 'standin', secret: SHARED }]),
 }
 

@@ -14,7 +14,8 @@ export type SandboxApp = { app_id: string; kind: AppKind; id_field: PayerField; 
 type Code = { app_id: string; kind: AppKind; payer_id: string; at: number; used: boolean }
 
 export type LoginRequest = { method: string; url: URL; body: Buffer }
-export type LoginReply = { status: number; headers: Record<string, string>; body: string }
+/** `lost`: it was done, and nobody hears of it. */
+export type LoginReply = { status: number; headers: Record<string, string>; body: string; lost?: true }
 
 /** WeChat's codes live five minutes. */
 const CODE_LIFE_MS = 300_000

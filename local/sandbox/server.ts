@@ -11,6 +11,7 @@ import { systemClock } from '../../shared/base/time'
 import { control } from './controls'
 import { createLogins, type Logins } from './logins'
 import { createNotifier, type Notified } from './notifier'
+import { createShippings, type Shippings } from './shipping'
 import { createSandbox, type Reply, type Sandbox, type SandboxOptions } from './sandbox'
 
 export type SandboxServer = {
@@ -20,6 +21,8 @@ export type SandboxServer = {
   sandbox: Sandbox
   /** WeChat's and Alipay's logins, beside Cloud Pay. */
   logins: Logins
+  /** What WeChat is told of shipping. */
+  shippings: Shippings
   /** The last 1000 attempts to notify. */
   notified: readonly Notified[]
   /** For who learns the address of its receiver only after this server has started. */
@@ -77,6 +80,12 @@ export async function startSandbox(options: ServerOptions = {}): Promise<Sandbox
   })
   const exchanged: Exchanged[] = []
   let console: { origin: string; answer: ConsoleAnswer } | undefined
+  const shippings = createShippings({
+    clock: options.clock ?? systemClock,
+    random: options.random ?? systemRandom,
+    apps: logins.apps,
+    orders: sandbox.orders,
+  })
   const listener: RequestListener = (request, response) => {
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
@@ -99,7 +108,9 @@ export async function startSandbox(options: ServerOptions = {}): Promise<Sandbox
         return void control({ sandbox, notifier, logins }, request.method ?? '', path, body, response)
       }
       const url = new URL(`http://sandbox${request.url ?? '/'}`)
-      const login = logins.handle({ method: request.method ?? '', url, body })
+      const asked = { method: request.method ?? '', url, body }
+      const login = logins.handle(asked) ?? shippings.handle(asked)
+      if (login?.lost) return void response.socket?.destroy()
       if (login) return void response.writeHead(login.status, login.headers).end(login.body)
       const suffix = /^\/cpay\/(\w+)$/.exec(path)?.[1]
       if (request.method !== 'POST' || !suffix) return void response.writeHead(404).end()
@@ -126,6 +137,7 @@ export async function startSandbox(options: ServerOptions = {}): Promise<Sandbox
     baseUrl: `${origin}/cpay/`,
     sandbox,
     logins,
+    shippings,
     notified: notifier.notified,
     setNotifyUrl: notifier.setConsoleUrl,
     exchanged,

@@ -14,6 +14,13 @@ export const DOORS = {
   // Money out: never by whom it would go to.
   'POST /orders/{out_trade_no}/refunds': { payer: false, merchant: 'refund' },
   'POST /refunds/{out_trade_no}': { payer: false, merchant: 'refund' },
+  // What an operator sees: everybody's orders, so no payer.
+  'GET /board/orders': { payer: false, merchant: 'read' },
+  'GET /board/unshipped': { payer: false, merchant: 'read' },
+  'GET /board/anomalies': { payer: false, merchant: 'read' },
+  'POST /board/anomalies/{id}/resolve': { payer: false, merchant: 'admin' },
+  'POST /board/resolve/{id}': { payer: false, merchant: 'admin' },
+  'GET /board/day': { payer: false, merchant: 'read' },
   // A payer ends their own session, the merchant those of any payer of theirs.
   'POST /session/revoke': { payer: true, merchant: 'admin' },
   // Nobody is anybody yet. What is checked instead: a code of WeChat's or Alipay's.

@@ -1,16 +1,9 @@
-import {
-  createCipheriv,
-  createDecipheriv,
-  createHash,
-  createHmac,
-  createSecretKey,
-  hkdfSync,
-  timingSafeEqual,
-  type KeyObject,
-} from 'node:crypto'
-import { PAYER_FIELDS, type AppKind, type PayerField } from '../base/caller'
-import type { PayerApp, SessionKey } from '../base/people'
+import { createHash, createHmac, type KeyObject } from 'node:crypto'
+import { payerHash, PAYER_FIELDS, type AppKind, type PayerField } from '../base/caller'
+import type { NamedKey } from '../base/entries'
+import type { PayerApp } from '../base/people'
 import type { Random } from '../base/random'
+import { deriveKey, sameText, sealText, unsealText } from '../base/sealing'
 
 /**
  * A payer's session: a compact JWS (RFC 7515), HS256 and nothing else. It is half of a credential. The platform writes
@@ -59,15 +52,11 @@ export const isSessionSecret = (text: string): boolean =>
 export const hashSecret = (secret: string): string =>
   createHash('sha256').update(Buffer.from(secret, 'base64url')).digest('base64url')
 
-/** A key for one purpose, out of one for several. */
-export const deriveKey = (secret: string, purpose: string): KeyObject =>
-  createSecretKey(Buffer.from(hkdfSync('sha256', secret, '', purpose, 32)))
-
 const encode = (text: string): string => Buffer.from(text, 'utf8').toString('base64url')
 
 export type Sessions = ReturnType<typeof openSessions>
 
-export function openSessions(sessionKeys: readonly SessionKey[], apps: readonly PayerApp[]) {
+export function openSessions(sessionKeys: readonly NamedKey[], apps: readonly PayerApp[]) {
   const keys = sessionKeys.map(({ name, secret }): Key => ({
     header: encode(JSON.stringify({ alg: 'HS256', typ: 'session+jwt', kid: name })),
     mac: deriveKey(secret.reveal(), 'session'),
@@ -142,34 +131,7 @@ export function openSessions(sessionKeys: readonly SessionKey[], apps: readonly 
 
 /** Under which a payer's orders and revocations are kept: the same person, in whichever session. */
 export const payerKey = (out_sub_mch_id: string, payer_field: string, payer_id: string): string =>
-  `p:${createHash('sha256').update(`${out_sub_mch_id}\0${payer_field}\0${payer_id}`).digest('base64url')}`
+  `p:${payerHash(out_sub_mch_id, { payer_field, payer_id })}`
 
 const sign = (key: KeyObject, text: string): string =>
   createHmac('sha256', key).update(text, 'utf8').digest('base64url')
-
-/** In constant time, and of the texts: another spelling of the same bytes is another text. */
-export function sameText(a: string, b: string): boolean {
-  const [left, right] = [Buffer.from(a, 'utf8'), Buffer.from(b, 'utf8')]
-  return left.length === right.length && timingSafeEqual(left, right)
-}
-
-const IV_BYTES = 12
-const TAG_BYTES = 16
-
-function sealText(key: KeyObject, text: string, about: string, random: Random): string {
-  const iv = random(IV_BYTES)
-  const cipher = createCipheriv('aes-256-gcm', key, iv).setAAD(Buffer.from(about))
-  const sealed = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()])
-  return Buffer.concat([iv, sealed, cipher.getAuthTag()]).toString('base64url')
-}
-
-function unsealText(key: KeyObject, sealed: string, about: string): string {
-  const bytes = Buffer.from(sealed, 'base64url')
-  const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, IV_BYTES), {
-    authTagLength: TAG_BYTES,
-  })
-  decipher.setAAD(Buffer.from(about)).setAuthTag(bytes.subarray(-TAG_BYTES))
-  return Buffer.concat([decipher.update(bytes.subarray(IV_BYTES, -TAG_BYTES)), decipher.final()]).toString(
-    'utf8',
-  )
-}

@@ -6,7 +6,7 @@ import { nowS, type Clock } from '../base/time'
 import type { Store } from '../store/open'
 import { spend } from '../store/spent'
 import type { Approach } from './authorize'
-import { sameText } from './session'
+import { sameText } from '../base/sealing'
 
 /**
  * How the merchant's server signs a request: HMAC-SHA256, with its key as text, over these lines joined by line breaks:

@@ -1,7 +1,8 @@
 import { createHmac, type KeyObject } from 'node:crypto'
-import type { PayerApp, SessionKey } from '../base/people'
+import type { NamedKey } from '../base/entries'
+import type { PayerApp } from '../base/people'
 import type { Random } from '../base/random'
-import { deriveKey, sameText } from './session'
+import { deriveKey, sameText } from '../base/sealing'
 
 /**
  * The `state` of a login by redirect. Who comes back with a code must be the browser that was sent: otherwise a link
@@ -15,7 +16,7 @@ export const STATE_LIFE_S = 600
 const STATE = /^[0-9a-f]{64}$/
 const HEAD_BYTES = 16
 
-export function openStates(sessionKeys: readonly SessionKey[]) {
+export function openStates(sessionKeys: readonly NamedKey[]) {
   const keys = sessionKeys.map(({ secret }) => deriveKey(secret.reveal(), 'oauth-state'))
   const macOf = (key: KeyObject, head: string, app: PayerApp, secretHash: string) =>
     createHmac('sha256', key).update(`${head}\0${app.app_id}\0${secretHash}`).digest('hex').slice(0, 32)

@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto'
+
 /** What a merchant's key may be for. `admin` opens doors of its own and includes none of the others. */
 export const SCOPES = ['create', 'read', 'close', 'refund', 'admin'] as const
 export type Scope = (typeof SCOPES)[number]
@@ -35,3 +37,9 @@ export type Caller = {
   /** For payers who have logged in. */
   payer?: Payer
 }
+
+/** Under which a payer is counted, named and ended: their id itself stands in the orders alone. */
+export const payerHash = (
+  out_sub_mch_id: string,
+  { payer_field, payer_id }: { payer_field: string; payer_id: string },
+): string => createHash('sha256').update(`${out_sub_mch_id}\0${payer_field}\0${payer_id}`).digest('base64url')

@@ -1,4 +1,5 @@
 import { parseUrl, readServerAddress, type Dialect } from './databaseUrl'
+import { readEntries, readNamedKeys, type FaultSink, type NamedKey } from './entries'
 import { readPeople, type People } from './people'
 import { Secret } from './secrets'
 
@@ -46,6 +47,8 @@ export type Config = {
    */
   callers: 'closed' | 'open' | 'own'
   people: People
+  /** What lies sealed in the database opens with these; without any, nothing is kept there that needs sealing. */
+  dataKeys: readonly NamedKey[]
 }
 
 /** All that is wrong with the configuration at once, by variable name and never by value. */
@@ -184,6 +187,7 @@ export function readConfig(env: Env, injectedAuthorize = false): Config {
     database,
     callers: injectedAuthorize || callers === 'own' ? 'own' : callers === 'open' ? 'open' : 'closed',
     people,
+    dataKeys: readNamedKeys(env['DATA_KEYS'], 'DATA_KEYS', fault),
   }
   if (faults.length > 0) throw new ConfigurationFault(faults)
   return config
@@ -208,59 +212,37 @@ export function databaseSecrets({ dialect, url }: Config['database']): Secret[] 
   return dialect === 'sqlite' ? [] : [url, new Secret(readServerAddress(url.reveal(), dialect).password)]
 }
 
-type FaultSink = (name: string, why: string) => unknown
-
 const ID = /^[0-9A-Za-z]{1,32}$/
 const PREFIX = /^[0-9A-Za-z]+$/
 const KEY = /^[!-~]{6,128}$/
 const PREFIX_MAX = ORDER_NUMBER_MAX - ORDER_NUMBER_OWN_MIN
 
 /**
- * Further sub-merchants, a JSON list of the five facts of each (and of a second key, during a rotation). One prefix may not begin another: an order number has
- * to tell whose it is.
+ * Further sub-merchants, a JSON list of the five facts of each, and of a second key during a rotation. One prefix may
+ * not begin another: an order number has to tell whose it is.
  */
 function readOtherMerchants(value: string | undefined, first: Merchant, fault: FaultSink): Merchant[] {
-  const name = 'CLOUD_PAY_OTHER_MERCHANTS'
-  if (!value) return []
-  let list: unknown
-  try {
-    list = JSON.parse(value)
-  } catch {
-    list = undefined
-  }
-  if (!Array.isArray(list)) {
-    fault(name, 'must be a JSON list')
-    return []
-  }
   const known = [first]
-  for (const [at, one] of (list as unknown[]).entries()) {
-    const given = typeof one === 'object' && one !== null ? (one as Record<string, unknown>) : {}
-    const isGiven = (key: string) => given[key] !== undefined
-    const member = (key: string, pattern: RegExp): string => {
-      const text = given[key]
-      if (typeof text === 'string' && pattern.test(text)) return text
-      fault(name, `has no usable ${key} in entry ${at + 1}`)
-      return ''
-    }
+  for (const entry of readEntries(value, 'CLOUD_PAY_OTHER_MERCHANTS', fault)) {
     const merchant: Merchant = {
-      out_mch_id: member('out_mch_id', ID),
-      out_sub_mch_id: member('out_sub_mch_id', ID),
-      out_shop_id: member('out_shop_id', ID),
-      order_prefix: member('order_prefix', PREFIX),
-      authen_key: new Secret(member('authen_key', KEY)),
-      authen_key_also_accepted: isGiven('authen_key_also_accepted')
-        ? new Secret(member('authen_key_also_accepted', KEY))
-        : undefined,
+      out_mch_id: entry.text('out_mch_id', ID),
+      out_sub_mch_id: entry.text('out_sub_mch_id', ID),
+      out_shop_id: entry.text('out_shop_id', ID),
+      order_prefix: entry.text('order_prefix', PREFIX),
+      authen_key: new Secret(entry.text('authen_key', KEY)),
+      authen_key_also_accepted:
+        entry.optional('authen_key_also_accepted') === undefined
+          ? undefined
+          : new Secret(entry.text('authen_key_also_accepted', KEY)),
     }
-    if (merchant.order_prefix.length > PREFIX_MAX)
-      fault(name, `has too long an order_prefix in entry ${at + 1}`)
+    if (merchant.order_prefix.length > PREFIX_MAX) entry.say('has too long an order_prefix')
     for (const other of known) {
       const [a, b] = [merchant.order_prefix, other.order_prefix]
       // What is empty here has been told of above.
       if (a && b && (a.startsWith(b) || b.startsWith(a)))
-        fault(name, `has an order_prefix that begins another, in entry ${at + 1}`)
+        entry.say('has an order_prefix that begins another,')
       if (merchant.out_sub_mch_id && merchant.out_sub_mch_id === other.out_sub_mch_id)
-        fault(name, `repeats an out_sub_mch_id in entry ${at + 1}`)
+        entry.say('repeats an out_sub_mch_id')
     }
     known.push(merchant)
   }

@@ -30,6 +30,11 @@ export const FAULTS = {
     zh: 'Idempotency-Key 须为 1 至 255 个可见 ASCII 字符。',
     en: 'Idempotency-Key must be 1 to 255 visible ASCII characters.',
   },
+  query_invalid: {
+    status: 400,
+    zh: '查询参数不合规。',
+    en: 'Some parameters of the query are not acceptable.',
+  },
   caller_unknown: { status: 401, zh: '无法识别调用方。', en: 'The caller is not known.' },
   request_expired: {
     status: 401,
@@ -104,6 +109,7 @@ export const FAULTS = {
   path_not_found: { status: 404, zh: '没有这个地址。', en: 'There is nothing at this path.' },
   notification_refused: { status: 401, zh: '通知未通过校验。', en: 'The notification is not accepted.' },
   order_not_found: { status: 404, zh: '没有这个订单。', en: 'There is no such order.' },
+  anomaly_not_found: { status: 404, zh: '没有这个异常。', en: 'There is no such anomaly.' },
   number_taken: { status: 409, zh: '订单号已被使用。', en: 'The order number is taken.' },
   order_in_progress: {
     status: 409,

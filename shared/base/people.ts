@@ -1,5 +1,16 @@
 import { APP_KINDS, SCOPES, type AppKind, type PayerField, type Scope } from './caller'
+import {
+  KEY_NAME,
+  KEY_SECRET,
+  readEntries,
+  readNamedKeys,
+  refuseTwice,
+  type Entry,
+  type FaultSink,
+  type NamedKey,
+} from './entries'
 import { Secret } from './secrets'
+import { readShipping, type ShippingRule } from './shipping'
 
 /** A mini-program, official account or Alipay app whose payers may log in. */
 export type PayerApp = {
@@ -13,13 +24,12 @@ export type PayerApp = {
   alipay_public_key: string | undefined
   /** A code that comes with a redirect must come with the `state` this browser was given. */
   needs_state: boolean
+  /** How its orders ship, for WeChat to be told; left out: it is not. */
+  shipping?: ShippingRule | undefined
 }
 
 /** A key of the merchant's server. Several are valid at once. */
 export type MerchantKey = { name: string; out_sub_mch_id: string; secret: Secret; scopes: readonly Scope[] }
-
-/** The first signs new sessions; all of them are good for those there are. */
-export type SessionKey = { name: string; secret: Secret }
 
 export const QUOTE_ALGORITHMS = ['HS256', 'ES256', 'EdDSA'] as const
 /** Whose quotes are taken: one algorithm for each key, so that a token cannot choose another. */
@@ -38,7 +48,7 @@ export type PriceWay = (typeof PRICE_WAYS)[number]
 export type People = {
   apps: readonly PayerApp[]
   merchantKeys: readonly MerchantKey[]
-  sessionKeys: readonly SessionKey[]
+  sessionKeys: readonly NamedKey[]
   sessionLifeS: number
   wechatApiUrl: string
   alipayGatewayUrl: string
@@ -72,15 +82,11 @@ export const SESSION_LIFE_MAX_S = 7200
 export const SANDBOX_SECRET = 'sandbox0people0not0a0secret'
 
 type Env = Record<string, string | undefined>
-type FaultSink = (name: string, why: string) => unknown
 type Whole = (name: string, fallback: number, min: number, max: number) => number
 type MerchantIds = { out_sub_mch_id: string }
 
-const NAME = /^[0-9A-Za-z_.-]{1,32}$/
 const ISSUER = /^[!-~]{1,64}$/
 const APP_ID = /^[0-9A-Za-z]{1,32}$/
-/** HMAC keys: 32 characters of anything visible, which a generator fills with more than 128 bits. */
-const SHARED = /^[!-~]{32,256}$/
 const ID_FIELDS: Record<AppKind, readonly PayerField[]> = {
   // trade_type 9 knows no other.
   mini_program: ['sub_open_id'],
@@ -96,22 +102,30 @@ export function readPeople(
   whole: Whole,
   fault: FaultSink,
 ): People {
-  const entries = (name: string) => readEntries(env[name], name, merchants, fault)
+  const entries = (name: string) => readEntries(env[name], name, fault)
+  /** The first sub-merchant, unless the entry names another one that is configured. */
+  const merchantOf = (entry: Entry): string => {
+    const id = entry.optional('out_sub_mch_id') ?? merchants[0].out_sub_mch_id
+    const known = merchants.find(({ out_sub_mch_id }) => out_sub_mch_id === id)
+    if (!known) entry.refuse('out_sub_mch_id')
+    return known?.out_sub_mch_id ?? ''
+  }
 
   const apps = entries('CLOUD_PAY_APPS').map((entry): PayerApp => {
     const kind = entry.oneOf('kind', APP_KINDS)
     const alipay = kind === 'alipay'
     return {
-      out_sub_mch_id: entry.merchant(),
+      out_sub_mch_id: merchantOf(entry),
       app_id: entry.text('app_id', APP_ID),
       kind,
       id_field: entry.oneOf('id_field', ID_FIELDS[kind]),
       secret: new Secret(entry.text('secret', alipay ? /^[^]{1,8000}$/ : /^[!-~]{16,64}$/)),
       alipay_public_key: alipay ? entry.text('alipay_public_key', /^[^]{1,2000}$/) : undefined,
       needs_state: kind !== 'mini_program' && entry.optional('state') !== false,
+      shipping: readShipping(entry, kind === 'mini_program'),
     }
   })
-  unique(
+  refuseTwice(
     'CLOUD_PAY_APPS',
     'app_id',
     apps.map(({ app_id }) => app_id),
@@ -123,29 +137,20 @@ export function readPeople(
     const known = Array.isArray(scopes) ? SCOPES.filter((scope) => scopes.includes(scope)) : []
     if (!Array.isArray(scopes) || known.length === 0 || known.length !== scopes.length) entry.refuse('scopes')
     return {
-      name: entry.text('name', NAME),
-      out_sub_mch_id: entry.merchant(),
-      secret: new Secret(entry.text('secret', SHARED)),
+      name: entry.text('name', KEY_NAME),
+      out_sub_mch_id: merchantOf(entry),
+      secret: new Secret(entry.text('secret', KEY_SECRET)),
       scopes: known,
     }
   })
-  unique(
+  refuseTwice(
     'MERCHANT_KEYS',
     'name',
     merchantKeys.map(({ name }) => name),
     fault,
   )
 
-  const sessionKeys = entries('SESSION_KEYS').map((entry): SessionKey => ({
-    name: entry.text('name', NAME),
-    secret: new Secret(entry.text('secret', SHARED)),
-  }))
-  unique(
-    'SESSION_KEYS',
-    'name',
-    sessionKeys.map(({ name }) => name),
-    fault,
-  )
+  const sessionKeys = readNamedKeys(env['SESSION_KEYS'], 'SESSION_KEYS', fault)
   if (apps.length > 0 && sessionKeys.length === 0)
     fault('SESSION_KEYS', 'is missing: the payers of CLOUD_PAY_APPS could not log in')
 
@@ -156,14 +161,14 @@ export function readPeople(
   const quoteKeys = entries('QUOTE_KEYS').map((entry): QuoteKey => {
     const alg = entry.oneOf('alg', QUOTE_ALGORITHMS)
     return {
-      name: entry.text('name', NAME),
+      name: entry.text('name', KEY_NAME),
       iss: entry.text('iss', ISSUER),
-      out_sub_mch_id: entry.merchant(),
+      out_sub_mch_id: merchantOf(entry),
       alg,
-      key: new Secret(alg === 'HS256' ? entry.text('secret', SHARED) : entry.publicJwk('jwk', alg)),
+      key: new Secret(alg === 'HS256' ? entry.text('secret', KEY_SECRET) : publicJwk(entry, 'jwk', alg)),
     }
   })
-  unique(
+  refuseTwice(
     'QUOTE_KEYS',
     'name',
     quoteKeys.map(({ name }) => name),
@@ -236,62 +241,12 @@ export const secretsOf = (people: People): Secret[] => [
   ...people.quoteKeys.filter(({ alg }) => alg === 'HS256').map(({ key }) => key),
 ]
 
-/** A JSON list, entry by entry; what is wrong is told by place and member, never by value. */
-function readEntries(
-  value: string | undefined,
-  name: string,
-  merchants: readonly [MerchantIds, ...MerchantIds[]],
-  fault: FaultSink,
-) {
-  if (!value) return []
-  let given: unknown
-  try {
-    given = JSON.parse(value)
-  } catch {
-    given = undefined
-  }
-  if (!Array.isArray(given)) {
-    fault(name, 'must be a JSON list')
-    return []
-  }
-  return (given as unknown[]).map((one, at) => {
-    const members = (typeof one === 'object' && one !== null ? one : {}) as Record<string, unknown>
-    const refuse = (member: string) => fault(name, `has no usable ${member} in entry ${at + 1}`)
-    return {
-      refuse,
-      optional: (member: string): unknown => members[member],
-      text(member: string, pattern: RegExp): string {
-        const text = members[member]
-        if (typeof text === 'string' && pattern.test(text)) return text
-        refuse(member)
-        return ''
-      },
-      oneOf<const T extends string>(member: string, values: readonly T[]): T {
-        const found = values.find((each) => each === members[member])
-        if (found === undefined) refuse(member)
-        return found ?? values[0]!
-      },
-      /** A private key here would be one too many places for it. */
-      publicJwk(member: string, alg: 'ES256' | 'EdDSA'): string {
-        const jwk = members[member] as Record<string, unknown> | undefined
-        const fits = jwk?.['kty'] === (alg === 'ES256' ? 'EC' : 'OKP') && typeof jwk['x'] === 'string'
-        if (!fits || 'd' in jwk) refuse(member)
-        return JSON.stringify(jwk ?? {})
-      },
-      /** The first sub-merchant, unless it names another one that is configured. */
-      merchant(): string {
-        const id = members['out_sub_mch_id'] ?? merchants[0].out_sub_mch_id
-        const known = merchants.find(({ out_sub_mch_id }) => out_sub_mch_id === id)
-        if (!known) refuse('out_sub_mch_id')
-        return known?.out_sub_mch_id ?? ''
-      },
-    }
-  })
-}
-
-function unique(name: string, member: string, values: readonly string[], fault: FaultSink): void {
-  const filled = values.filter((value) => value !== '')
-  if (new Set(filled).size < filled.length) fault(name, `has one ${member} twice`)
+/** A private key here would be one too many places for it. */
+function publicJwk(entry: Entry, member: string, alg: 'ES256' | 'EdDSA'): string {
+  const jwk = entry.optional(member) as Record<string, unknown> | undefined
+  const fits = jwk?.['kty'] === (alg === 'ES256' ? 'EC' : 'OKP') && typeof jwk['x'] === 'string'
+  if (!fits || 'd' in jwk) entry.refuse(member)
+  return JSON.stringify(jwk ?? {})
 }
 
 function readEndpoint(env: Env, name: string, fallback: string, loopback: boolean, fault: FaultSink): string {

@@ -23,10 +23,14 @@ export const ANOMALY_KINDS = [
   'bill_differs', // amount, state or refunds differ from the bill
   'bill_unread', // no bill could be compared for a whole day
   'webhook_undelivered', // the merchant's server took no message for a day
+  'shipping_not_uploaded', // WeChat took no shipping info of a mini-program order: its money stays frozen
   'state_unknown', // a newer version wrote a state that this one does not know: nothing here touches that row
   'timer_silent', // no timer run came to an end for five minutes
 ] as const
 export type AnomalyKind = (typeof ANOMALY_KINDS)[number]
+
+/** What a person may say of it when it is resolved, in characters. */
+export const RESOLUTION_MAX = 255
 
 export type Evidence = Record<string, string | number | boolean | string[] | null>
 

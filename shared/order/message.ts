@@ -11,6 +11,13 @@ export const MESSAGE_TYPES = [
 ] as const
 export type MessageType = (typeof MESSAGE_TYPES)[number]
 
+/**
+ * What waits in the outbox beside them and is not for the merchant: shipping info for WeChat, see shipping.ts. Each kind
+ * is read by its own consumer, and one that a newer version has written by nobody here.
+ */
+export const SHIPPING = 'shipping'
+export type OutboxKind = MessageType | typeof SHIPPING
+
 /** A message to the merchant, kept until it is delivered. */
 export type Message = {
   /** Also the webhook-id: stays the same in every attempt, so that the merchant can tell a repeat. */
@@ -28,7 +35,8 @@ export type Message = {
   last_error: string | null
 }
 
-export type NewMessage = Pick<Message, 'out_trade_no' | 'type' | 'payload'> & {
+export type NewMessage = Pick<Message, 'out_trade_no' | 'payload'> & {
+  type: OutboxKind
   /** What the message is about, unique within its type: an order, refund or anomaly. */
   about: string
 }

@@ -71,6 +71,8 @@ export type Order = {
   refunded_fen: number
   /** What is to become of money that came late, as decided when it came. */
   late_policy: LatePolicy | null
+  /** When WeChat took the shipping info of a mini-program order; null while it has none from us. */
+  shipped_at: number | null
 }
 
 /** Money for a closed or failed order: sent back by the timer, or kept as if it had come in time. */

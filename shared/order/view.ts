@@ -4,8 +4,9 @@ import type { Refund } from './refund'
 
 /** A moment both ways: for programs and for people. */
 export type Moment = { epoch: number; rfc3339: string }
-const moment = (epochS: number): Moment => ({ epoch: epochS, rfc3339: rfc3339(epochS) })
-const momentOrNull = (epochS: number | null): Moment | null => (epochS === null ? null : moment(epochS))
+export const moment = (epochS: number): Moment => ({ epoch: epochS, rfc3339: rfc3339(epochS) })
+export const momentOrNull = (epochS: number | null): Moment | null =>
+  epochS === null ? null : moment(epochS)
 
 /** What the order's owner may see of it. No payer id, no stored request, no lease. */
 export function viewOrder(order: Order) {

@@ -18,6 +18,7 @@ import {
   type DueMessage,
 } from '../store/outbox'
 import { waitAfter } from './ladder'
+import { workOff } from './work'
 
 export type Outbox = {
   store: Store
@@ -40,7 +41,6 @@ export type Tally = {
   gaveUp: number
 }
 
-const AT_ONCE = 4
 const BATCH = 20
 const ATTEMPT_MS = 10_000
 /** With less, an attempt would mostly fail for want of time, and use up a rung. */
@@ -68,36 +68,16 @@ export async function deliverDue(outbox: Outbox, deadline: Deadline): Promise<Ta
   // Most runs end here, and load nothing for it.
   if (first.length === 0) return tally
   const recipients = await recipientsOf(outbox)
-  const next = queue(outbox.store, first)
-
-  const work = async () => {
-    while (forAttemptMs() >= ATTEMPT_MIN_MS) {
-      const message = await next()
-      if (!message) return
+  await workOff(
+    first,
+    () => listDueMessages(outbox.store, BATCH),
+    () => forAttemptMs() >= ATTEMPT_MIN_MS,
+    async (message) => {
       const end = await deliverOne(outbox, recipients, message, forAttemptMs)
       if (end) tally[end]++
-    }
-  }
-  // Whoever fails (the database, that is) must not leave the others' attempts unwritten.
-  const ends = await Promise.allSettled(Array.from({ length: AT_ONCE }, work))
-  for (const end of ends) if (end.status === 'rejected') throw end.reason
+    },
+  )
   return tally
-}
-
-/** Due messages one by one, each sighting once: who could not be claimed is left to whoever has it, or to the next run. */
-function queue(store: Store, first: DueMessage[]): () => Promise<DueMessage | undefined> {
-  const key = ({ id, next_due_at_ms }: DueMessage) => `${next_due_at_ms} ${id}`
-  const seen = new Set(first.map(key))
-  let waiting = first
-  let filling: Promise<void> | undefined
-  const fill = async () => {
-    waiting = (await listDueMessages(store, BATCH)).filter((message) => !seen.has(key(message)))
-    for (const message of waiting) seen.add(key(message))
-  }
-  return async () => {
-    if (waiting.length === 0) await (filling ??= fill().finally(() => (filling = undefined)))
-    return waiting.shift()
-  }
 }
 
 async function deliverOne(

@@ -17,10 +17,15 @@ const LAST_MS = LADDER_MS[LADDER_MS.length - 1]!
 
 /**
  * Milliseconds until the next attempt after so many, or undefined: given up. A tenth more or less by chance, so that
- * what failed together does not come back together.
+ * what failed together does not come back together. Behind its end the last rung repeats until `tryAtLeastS` are over.
  */
-export function waitAfter(attempts: number, ageS: number, random: Random): number | undefined {
+export function waitAfter(
+  attempts: number,
+  ageS: number,
+  random: Random,
+  tryAtLeastS = TRY_AT_LEAST_S,
+): number | undefined {
   const rung = LADDER_MS[attempts - 1]
-  if (rung === undefined && ageS >= TRY_AT_LEAST_S) return undefined
+  if (rung === undefined && ageS >= tryAtLeastS) return undefined
   return Math.round((rung ?? LAST_MS) * (0.9 + (0.2 * random(4).readUInt32BE()) / 0xffff_ffff))
 }

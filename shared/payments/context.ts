@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto'
 import type { LatePayment, Merchant } from '../base/config'
 import { Fault } from '../base/errors'
 import type { Log } from '../base/log'
 import type { Limits, PriceWay, QuoteKey } from '../base/people'
 import type { Random } from '../base/random'
+import type { ShippingRule } from '../base/shipping'
 import type { Clock, Deadline } from '../base/time'
 import type { CloudPay } from '../cloudpay/client'
 import { TERMINAL_TYPE } from '../cloudpay/enums'
@@ -36,6 +36,8 @@ export type Payments = {
       deployment: string
     }
     limits: Limits
+    /** The mini-programs whose shipping WeChat is told of; none: nobody's. */
+    shipping: readonly (ShippingRule & { out_sub_mch_id: string; app_id: string })[]
   }
 }
 
@@ -100,9 +102,3 @@ export const aboutOrder = (payments: Payments, order: Order) => ({
     spbill_create_ip: payments.settings.spbillCreateIp,
   },
 })
-
-/** A payer, as a counter is named after them: their id stands in the orders alone. */
-export const payerCounter = (
-  out_sub_mch_id: string,
-  { payer_field, payer_id }: { payer_field: string; payer_id: string },
-): string => createHash('sha256').update(`${out_sub_mch_id}\0${payer_field}\0${payer_id}`).digest('base64url')

@@ -86,7 +86,7 @@ export async function createOrder(
       inserted = await insertOrder(payments.store, drafted.order, lease.ms, undefined, terms.limits)
       if (inserted === 'done') {
         // When the lease ends and when to look only the database knows; nobody reads it from here.
-        const order: Order = { ...drafted.order, lease_until_ms: 0, next_due_at_ms: null }
+        const order: Order = { ...drafted.order, lease_until_ms: 0, next_due_at_ms: null, shipped_at: null }
         return { order: await ask(payments, order, true, askBy, deadline), isNew: true }
       }
     }

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
-import type { Caller, Payer } from '../base/caller'
+import { payerHash, type Caller, type Payer } from '../base/caller'
 import { Fault, type FaultCode, type FieldFault } from '../base/errors'
 import { FEN_MAX } from '../base/money'
 import { PAY_PLATFORM, TRADE_TYPE } from '../cloudpay/enums'
 import { findSku } from '../store/catalogue'
 import type { OrderLimits } from '../store/orders'
-import { payerCounter, type Payments } from './context'
+import type { Payments } from './context'
 import { flaw, merchantOf, payerOf, readOrderRequest, type OrderRequest } from './orderRequest'
 import { readQuote } from './quote'
 
@@ -237,7 +237,7 @@ function limitsOf(payments: Payments, caller: Caller, request: OrderRequest): Or
   const { limits } = payments.settings
   const { out_sub_mch_id } = merchantOf(payments, request)
   const payer = {
-    name: `om:${payerCounter(out_sub_mch_id, payerOf(request))}`,
+    name: `om:${payerHash(out_sub_mch_id, payerOf(request))}`,
     periodMs: MINUTE_MS,
     max: limits.payerPerMinute,
     openMax: limits.payerOpen,

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import * as v from 'valibot'
-import type { Caller } from '../base/caller'
+import { payerHash, type Caller } from '../base/caller'
 import { Fault } from '../base/errors'
 import { Fen } from '../base/money'
 import { makeNonce } from '../base/random'
@@ -24,7 +24,7 @@ import {
   type NewRefund,
   type RefundLimit,
 } from '../store/refunds'
-import { aboutOrder, callBudgetMs, keyOf, payerCounter, type Payments } from './context'
+import { aboutOrder, callBudgetMs, keyOf, type Payments } from './context'
 import { provesPayment } from './evidence'
 import { flaw } from './orderRequest'
 import {
@@ -250,7 +250,7 @@ function ceilings({ settings }: Payments, order: Order, origin: 'request' | 'aut
   const day = { periodMs: 24 * HOUR_MS, count: 1 } as const
   const many: RefundLimit[] = [
     { ...day, name: `refunds:${out_sub_mch_id}`, max: limits.merchantRefundsPerDay },
-    { ...day, name: `rp:${payerCounter(out_sub_mch_id, order)}`, max: limits.payerRefundsPerDay },
+    { ...day, name: `rp:${payerHash(out_sub_mch_id, order)}`, max: limits.payerRefundsPerDay },
   ]
   return [
     { name: `refund_h:${out_sub_mch_id}`, periodMs: HOUR_MS, max: refundCeilings.hourFen },

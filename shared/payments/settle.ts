@@ -1,7 +1,7 @@
 import { Fault } from '../base/errors'
 import { nowS } from '../base/time'
 import type { AnomalyKind, NewAnomaly } from '../order/anomaly'
-import type { NewMessage } from '../order/message'
+import type { MessageType, NewMessage } from '../order/message'
 import type { EventDetail, EventKind, LatePolicy, Order } from '../order/order'
 import { firstLookS, NOT_FOUND_AFTER_S } from '../order/schedule'
 import { hasMoney, isKnownState, isOpen, MOVES, type OrderState } from '../order/state'
@@ -10,6 +10,7 @@ import type { Payments } from './context'
 import { isFinalNo, saysPaid, takesNumberAway, type Evidence } from './evidence'
 import { orderMessage } from './messages'
 import { about } from './raise'
+import { shippingMessages } from './shipping'
 
 /** What an order's row becomes: the change, the event that tells of it, and who else is to be told. */
 export type Move = {
@@ -58,8 +59,9 @@ export async function settle<O extends Order>(payments: Payments, order: O, evid
 
 /** Writes a move, and says so in the log once it is committed. */
 export async function carryOut(payments: Payments, order: Order, move: Move, at: number) {
-  const { change, kind, detail, messages, anomalies } = move
-  const beside = { ...(messages ? { messages } : {}), ...(anomalies ? { anomalies } : {}) }
+  const { change, kind, detail, anomalies } = move
+  const messages = [...(move.messages ?? []), ...shippingMessages(payments, order, change, at)]
+  const beside = { messages, ...(anomalies ? { anomalies } : {}) }
   const outcome = await moveOrder(payments.store, order, change, { at, kind, detail }, beside)
   if (outcome === 'done') {
     const to = change.state ?? order.state
@@ -234,9 +236,7 @@ const MESSAGES = {
   paid: 'order.paid',
   closed: 'order.closed',
   paid_after_close: 'order.paid_after_close',
-} as const satisfies Partial<Record<OrderState, NewMessage['type']>> as Partial<
-  Record<OrderState, NewMessage['type']>
->
+} as const satisfies Partial<Record<OrderState, MessageType>> as Partial<Record<OrderState, MessageType>>
 
 /** Asked for by its owner or by the timer at its expiry. */
 export function startClosing(order: Order, by: 'request' | 'expiry', around: Circumstances): Move {

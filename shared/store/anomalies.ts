@@ -1,5 +1,6 @@
-import type { Selectable } from 'kysely'
+import { sql, type Selectable } from 'kysely'
 import type { Anomaly, Evidence } from '../order/anomaly'
+import { inBytes } from './dialect'
 import type { Store } from './open'
 import { statement } from './statements'
 import { BIG, type AnomaliesTable } from './tables'
@@ -13,11 +14,48 @@ const selectRows = statement<{ limit: number }, 'open' | 'all'>((db, given, _, w
 /** The latest first. */
 export async function listAnomalies(store: Store, which: 'open' | 'all', limit: number): Promise<Anomaly[]> {
   const rows = await read<Selectable<AnomaliesTable>>(store, selectRows(store, { limit }, which))
-  return rows.map((row) => ({
-    ...numbers<Anomaly>(row, BIG.anomalies),
-    evidence: JSON.parse(row.evidence) as Evidence,
-  }))
+  return rows.map(toAnomaly)
 }
+
+const toAnomaly = (row: Selectable<AnomaliesTable>): Anomaly => ({
+  ...numbers<Anomaly>(row, BIG.anomalies),
+  evidence: JSON.parse(row.evidence) as Evidence,
+})
+
+type Page = { out_sub_mch_id: string; at: number; id: string; limit: number }
+
+const selectOwned = statement<Page, 'open' | 'resolved'>((db, given, store, which) => {
+  const id = inBytes(store.dialect, 'id')
+  const column = which === 'open' ? 'last_at' : 'resolved_at'
+  const rows = db
+    .selectFrom('anomalies')
+    .selectAll()
+    .where('out_sub_mch_id', '=', given.out_sub_mch_id)
+    .where(column, '<=', given.at)
+    .where(({ or, eb }) => or([eb(column, '<', given.at), sql<boolean>`${id} < ${given.id}`]))
+    .orderBy(column, 'desc')
+    .orderBy(id, 'desc')
+    .limit(given.limit)
+  return which === 'open' ? rows.where('resolved_at', 'is', null) : rows
+})
+
+/**
+ * Of one sub-merchant (empty: of the deployment as a whole), the latest first: open ones by when they were last seen,
+ * resolved ones by when that was. `at` and `id`: the row the page begins behind.
+ */
+export const listOwnedAnomalies = async (
+  store: Store,
+  which: 'open' | 'resolved',
+  page: Page,
+): Promise<Anomaly[]> =>
+  (await read<Selectable<AnomaliesTable>>(store, selectOwned(store, page, which))).map(toAnomaly)
+
+const selectOne = statement<{ id: string }>((db, given) =>
+  db.selectFrom('anomalies').selectAll().where('id', '=', given.id),
+)
+
+export const findAnomaly = async (store: Store, id: string): Promise<Anomaly | undefined> =>
+  (await read<Selectable<AnomaliesTable>>(store, selectOne(store, { id }))).map(toAnomaly)[0]
 
 const resolveRow = statement<{ id: string; at: number; resolution: string }>((db, given) =>
   db

@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import type { Order } from '../order/order'
 import { REFUND_STATES, type Refund } from '../order/refund'
 import { ORDER_STATES } from '../order/state'
@@ -90,6 +91,12 @@ export type UnknownState = Pick<Order, 'out_sub_mch_id' | 'out_trade_no'> & {
   out_refund_no?: string
 }
 
+const nobodyTold = (table: 'orders' | 'refunds') => sql<boolean>`not exists (
+  select id from anomalies
+  where anomalies.out_sub_mch_id = ${sql.ref(`${table}.out_sub_mch_id`)}
+    and anomalies.out_trade_no = ${sql.ref(`${table}.out_trade_no`)}
+    and kind = 'state_unknown' and resolved_at is null)`
+
 const selectUnknownOrders = statement<Page>((db, given, store) =>
   db
     .selectFrom('orders')
@@ -97,18 +104,7 @@ const selectUnknownOrders = statement<Page>((db, given, store) =>
     .where('out_sub_mch_id', '=', given.out_sub_mch_id)
     .where('next_due_at_ms', '<=', databaseNowMs(store.dialect))
     .where('state', 'not in', ORDER_STATES)
-    .where(({ not, exists, selectFrom }) =>
-      not(
-        exists(
-          selectFrom('anomalies')
-            .select('id')
-            .whereRef('anomalies.out_sub_mch_id', '=', 'orders.out_sub_mch_id')
-            .whereRef('anomalies.out_trade_no', '=', 'orders.out_trade_no')
-            .where('kind', '=', 'state_unknown')
-            .where('resolved_at', 'is', null),
-        ),
-      ),
-    )
+    .where(nobodyTold('orders'))
     .limit(given.limit),
 )
 
@@ -119,18 +115,7 @@ const selectUnknownRefunds = statement<Page>((db, given, store) =>
     .where('out_sub_mch_id', '=', given.out_sub_mch_id)
     .where('next_due_at_ms', '<=', databaseNowMs(store.dialect))
     .where('state', 'not in', REFUND_STATES)
-    .where(({ not, exists, selectFrom }) =>
-      not(
-        exists(
-          selectFrom('anomalies')
-            .select('id')
-            .whereRef('anomalies.out_sub_mch_id', '=', 'refunds.out_sub_mch_id')
-            .whereRef('anomalies.out_trade_no', '=', 'refunds.out_trade_no')
-            .where('kind', '=', 'state_unknown')
-            .where('resolved_at', 'is', null),
-        ),
-      ),
-    )
+    .where(nobodyTold('refunds'))
     .limit(given.limit),
 )
 

@@ -1,6 +1,6 @@
 import { sql, type Kysely, type Migration } from 'kysely'
 import type { Dialect } from '../base/databaseUrl'
-import { addCheckedColumn, LONG_TEXT, TABLE_OPTIONS } from './dialect'
+import { addCheckedColumn, LONG_TEXT, NUMBER_INDEX, TABLE_OPTIONS } from './dialect'
 
 /**
  * Every change of the schema, in order, as a plain list: nothing is searched for on a disk that a function has not.
@@ -207,6 +207,23 @@ export const migrations = (dialect: Dialect): Record<string, Migration> => ({
           at bigint NOT NULL,
           until_at bigint NOT NULL
         ) ${options}`.execute(db)
+    },
+  },
+  '0007_board': {
+    async up(db: Kysely<unknown>) {
+      await sql`ALTER TABLE orders ADD COLUMN shipped_at bigint`.execute(db)
+      for (const index of [
+        'orders_state ON orders (out_sub_mch_id, state, created_at)',
+        'orders_paid ON orders (out_sub_mch_id, paid_at)',
+        'orders_transaction ON orders (out_sub_mch_id, transaction_id)',
+        'orders_unshipped ON orders (out_sub_mch_id, trade_type, state, shipped_at, created_at)',
+        'refunds_state ON refunds (out_sub_mch_id, state, updated_at)',
+        'anomalies_owned ON anomalies (out_sub_mch_id, resolved_at, last_at)',
+        'outbox_type ON outbox (type, next_due_at_ms)',
+        ...NUMBER_INDEX[dialect],
+      ]) {
+        await sql`CREATE INDEX ${sql.raw(index)}`.execute(db)
+      }
     },
   },
 })

@@ -1,5 +1,5 @@
 import type { NewAnomaly } from '../order/anomaly'
-import { ORDER_STATES } from '../order/state'
+import { canStillChange, ORDER_STATES } from '../order/state'
 import { sayBeside } from './beside'
 import type { Store } from './open'
 import type { OrderKey } from './orders'
@@ -34,7 +34,7 @@ const hintRow = statement<OrderKey>((db, given, store) =>
     .set({ next_due_at_ms: nowPlus(store, 0) })
     .where('out_sub_mch_id', '=', given.out_sub_mch_id)
     .where('out_trade_no', '=', given.out_trade_no)
-    .where('state', 'in', ['created', 'pending', 'closing', 'closed', 'failed']),
+    .where('state', 'in', ORDER_STATES.filter(canStillChange)),
 )
 
 const noticedRow = statement<OrderKey>((db, given, store) =>

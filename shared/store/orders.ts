@@ -1,7 +1,7 @@
 import { sql, type CompiledQuery, type Selectable } from 'kysely'
 import type { EventDetail, EventKind, Order, OrderEvent } from '../order/order'
 import { FIRST_LOOK_S } from '../order/schedule'
-import { IllegalMove, isLegalMove, type OrderState } from '../order/state'
+import { hasMoney, IllegalMove, isLegalMove, isOpen, ORDER_STATES, type OrderState } from '../order/state'
 import { sayBeside, type Beside } from './beside'
 import { sayCount, type Limit } from './counters'
 import { databaseNowMs } from './dialect'
@@ -148,7 +148,7 @@ const findCreated = statement<Window>((db, given, store) =>
     .where('out_sub_mch_id', '=', given.out_sub_mch_id)
     .where('created_at', '>=', given.from)
     .where('created_at', '<', given.to)
-    .where('state', 'in', ['paid', 'paid_after_close', 'refunded'])
+    .where('state', 'in', ORDER_STATES.filter(hasMoney))
     .where('out_trade_no', '>', given.after)
     .orderBy('out_trade_no')
     .limit(given.limit),
@@ -201,7 +201,7 @@ const countOpen = statement<Pick<Order, 'out_sub_mch_id' | 'payer_id' | 'payer_f
     .where('out_sub_mch_id', '=', given.out_sub_mch_id)
     .where('payer_id', '=', given.payer_id)
     .where('payer_field', '=', given.payer_field)
-    .where('state', 'in', ['created', 'pending', 'closing']),
+    .where('state', 'in', ORDER_STATES.filter(isOpen)),
 )
 
 /**

@@ -1,32 +1,43 @@
 import type { Selectable } from 'kysely'
-import type { Message } from '../order/message'
+import { MESSAGE_TYPES, SHIPPING, type Message } from '../order/message'
 import type { NewAnomaly } from '../order/anomaly'
 import { sayBeside } from './beside'
 import { databaseNowMs } from './dialect'
 import type { Store } from './open'
+import type { OrderKey } from './orders'
 import { statement } from './statements'
 import { BIG, type OutboxTable } from './tables'
 import { nowPlus, numbers, one, read, write, writeOne, type Outcome } from './transaction'
 
-/** Where messages to the merchant wait. They are written beside the moves they tell of (see beside.ts). */
+/** Where messages wait. They are written beside the moves they tell of (see beside.ts). */
 export type DueMessage = Message & { next_due_at_ms: number }
 
-const selectDue = statement<{ limit: number }>((db, given, store) =>
-  db
+const selectDue = statement<{ limit: number }, 'merchant' | 'shipping'>((db, given, store, consumer) => {
+  const due = db
     .selectFrom('outbox')
     .selectAll()
     .where('next_due_at_ms', '<=', databaseNowMs(store.dialect))
     .orderBy('next_due_at_ms')
-    .limit(given.limit),
-)
+    .limit(given.limit)
+  return consumer === 'merchant' ? due.where('type', 'in', MESSAGE_TYPES) : due.where('type', '=', SHIPPING)
+})
 
+/** For the merchant. */
 export async function listDueMessages(store: Store, limit: number): Promise<DueMessage[]> {
-  const rows = await read<Selectable<OutboxTable>>(store, selectDue(store, { limit }))
+  const rows = await read<Selectable<OutboxTable>>(store, selectDue(store, { limit }, 'merchant'))
   return rows.map((row) => numbers<DueMessage>(row, BIG.outbox))
 }
 
+export type DueShipping = Omit<DueMessage, 'type'>
+
+/** For WeChat; `payload` is a ShippingTask. */
+export async function listDueShipping(store: Store, limit: number): Promise<DueShipping[]> {
+  const rows = await read<Selectable<OutboxTable>>(store, selectDue(store, { limit }, 'shipping'))
+  return rows.map((row) => numbers<DueShipping>(row, BIG.outbox))
+}
+
 type Seen = { id: string; seen: number }
-const seenOf = ({ id, next_due_at_ms: seen }: DueMessage): Seen => ({ id, seen })
+const seenOf = ({ id, next_due_at_ms: seen }: DueShipping): Seen => ({ id, seen })
 
 const claimRow = statement<Seen & { lease_ms: number }>((db, given, store) =>
   db
@@ -37,7 +48,7 @@ const claimRow = statement<Seen & { lease_ms: number }>((db, given, store) =>
 )
 
 /** Counts an attempt and takes the message for so long: nobody else sends it in the meantime. */
-export const claimMessage = (store: Store, message: DueMessage, leaseMs: number): Promise<Outcome> =>
+export const claimMessage = (store: Store, message: DueShipping, leaseMs: number): Promise<Outcome> =>
   writeOne(store, claimRow(store, { ...seenOf(message), lease_ms: Math.round(leaseMs) }))
 
 const deliveredRow = statement<{ id: string; attempts: number; at: number }>((db, given) =>
@@ -51,6 +62,28 @@ const deliveredRow = statement<{ id: string; attempts: number; at: number }>((db
 /** `attempts` as counted by the claim: who has been overtaken writes nothing. */
 export const markDelivered = (store: Store, id: string, attempts: number, at: number): Promise<Outcome> =>
   writeOne(store, deliveredRow(store, { id, attempts, at }))
+
+const shippedRow = statement<OrderKey & { at: number }>((db, given) =>
+  db
+    .updateTable('orders')
+    .set({ shipped_at: given.at })
+    .where('out_sub_mch_id', '=', given.out_sub_mch_id)
+    .where('out_trade_no', '=', given.out_trade_no),
+)
+
+/** As `markDelivered`, and the order says so. Not a change of what the order is, so its version stays. */
+export const markShipped = (
+  store: Store,
+  message: DueShipping,
+  attempts: number,
+  at: number,
+): Promise<Outcome> => {
+  const { id, out_sub_mch_id, out_trade_no } = message
+  return write(store, async (say) => {
+    await one(say(deliveredRow(store, { id, attempts, at })))
+    await say(shippedRow(store, { out_sub_mch_id, out_trade_no, at }))
+  })
+}
 
 const retryRow = statement<
   { id: string; attempts: number; error: string; due_ms: number },
@@ -74,6 +107,10 @@ export const retryMessage = (
   inMs: number,
 ): Promise<Outcome> =>
   writeOne(store, retryRow(store, { id, attempts, error, due_ms: Math.round(inMs) }, 'again'))
+
+/** There is nothing left to tell: the row ends undelivered, with the reason. */
+export const dropMessage = (store: Store, id: string, attempts: number, why: string): Promise<Outcome> =>
+  writeOne(store, retryRow(store, { id, attempts, error: why, due_ms: 0 }, 'never'))
 
 /** Given up, and a person is told in the same transaction. */
 export const giveUpMessage = (

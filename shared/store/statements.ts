@@ -49,7 +49,10 @@ export function statement<Values extends object, Shape = void>(
   }
 }
 
-/** Written out: Kysely's builder of deletions is in no bundle, and what expires needs three of them. */
-export const deletion = (db: Kysely<Tables>, text: RawBuilder<unknown>): Compilable => ({
+/** A statement written out. */
+export const textOf = (db: Kysely<Tables>, text: RawBuilder<unknown>): Compilable => ({
   compile: () => text.compile(db),
 })
+
+/** Written out: Kysely's builder of deletions is in no bundle, and what expires needs three of them. */
+export const deletion = textOf

@@ -1,6 +1,6 @@
 import type { ColumnType } from 'kysely'
 import type { Anomaly } from '../order/anomaly'
-import type { Message } from '../order/message'
+import type { Message, OutboxKind } from '../order/message'
 import type { Order, OrderEvent } from '../order/order'
 import type { Refund } from '../order/refund'
 
@@ -25,6 +25,7 @@ export const BIG = {
     'settlement_total_fee',
     'next_due_at_ms',
     'notified_at_ms',
+    'shipped_at',
   ],
   refunds: ['created_at', 'updated_at', 'next_due_at_ms'],
   outbox: ['created_at', 'delivered_at', 'next_due_at_ms'],
@@ -34,7 +35,7 @@ export const BIG = {
 export type OrdersTable = Stored<Order, (typeof BIG.orders)[number]>
 export type RefundsTable = Stored<Refund, (typeof BIG.refunds)[number]>
 /** `payload` and `evidence` are JSON text. */
-export type OutboxTable = Stored<Message, (typeof BIG.outbox)[number]>
+export type OutboxTable = Stored<Omit<Message, 'type'> & { type: OutboxKind }, (typeof BIG.outbox)[number]>
 export type AnomaliesTable = Omit<Stored<Anomaly, (typeof BIG.anomalies)[number]>, 'evidence'> & {
   evidence: string
 }
@@ -99,8 +100,8 @@ export type Tables = {
   revocations: RevocationsTable
 }
 
-/** Set by the database's clock, so not among what an insert is given. */
-export type NewOrder = Omit<Order, 'lease_until_ms' | 'next_due_at_ms'>
+/** Set by the database's clock, or only later, so not among what an insert is given. */
+export type NewOrder = Omit<Order, 'lease_until_ms' | 'next_due_at_ms' | 'shipped_at'>
 
 /** The columns of a new order. Forgetting one is a type error. */
 export const COLUMNS = Object.keys({

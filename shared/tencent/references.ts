@@ -1,31 +1,18 @@
 import type { Env } from '../base/config'
+import { referringNames, type SecretName } from './names'
+import type { SecretsOptions } from './secrets'
 
-/**
- * Variables that may hold a reference instead of their value: `ssm:NAME` or `ssm:NAME/VERSION`. The secret's text is
- * the variable's value, whole. Without a version it is `SSM_Current`, which is also what Secrets Manager calls the
- * version of a secret that was made without naming one.
- */
-export const SECRET_NAMES = [
-  'CLOUD_PAY_AUTHEN_KEY',
-  'CLOUD_PAY_AUTHEN_KEY_ALSO_ACCEPTED',
-  'CLOUD_PAY_APPS',
-  'CLOUD_PAY_OTHER_MERCHANTS',
-  'DATABASE_URL',
-  'MERCHANT_KEYS',
-  'MERCHANT_WEBHOOK_SECRET',
-  'QUOTE_KEYS',
-  'SESSION_KEYS',
-] as const
-export type SecretName = (typeof SECRET_NAMES)[number]
-
-const isReference = (value: string | undefined): value is string => value?.startsWith('ssm:') ?? false
-
-export const referringNames = (env: Env, names: readonly SecretName[] = SECRET_NAMES): SecretName[] =>
-  names.filter((name) => isReference(env[name]))
-
-/** The environment with its references looked up, once. One without any comes back as it is and loads nothing. */
-export async function withSecrets(env: Env, names: readonly SecretName[] = SECRET_NAMES): Promise<Env> {
-  if (referringNames(env, names).length === 0) return env
-  const { createSecrets } = await import('./secrets')
-  return createSecrets(env, { names })()
+/** Reads the environment with its references looked up. One without any comes back as it is and loads nothing. */
+export function secretsReader(env: Env, options: SecretsOptions = {}): () => Promise<Env> {
+  let read: (() => Promise<Env>) | undefined
+  return async () => {
+    if (referringNames(env, options.names).length === 0) return env
+    const { createSecrets } = await import('./secrets')
+    read ??= createSecrets(env, options)
+    return read()
+  }
 }
+
+/** The same, once. */
+export const withSecrets = (env: Env, names?: readonly SecretName[]): Promise<Env> =>
+  secretsReader(env, names && { names })()

@@ -3,7 +3,7 @@ import type { Log } from '../base/log'
 import { systemClock, type Clock } from '../base/time'
 import { createPost, type Post } from '../net/post'
 import { callTencent, TencentFault, type TencentApi } from './call'
-import { referringNames, SECRET_NAMES, type SecretName } from './references'
+import { referringNames, SECRET_NAMES, type SecretName } from './names'
 import type { Credential } from './tc3'
 
 /**

@@ -33,7 +33,7 @@ describeKinds((kind) => {
     for (let nth = 0; nth < 2; nth++) {
       const findings = await look(url)
       expect(wrongs(findings)).toEqual([
-        'migrations: not applied: 0001_orders, 0002_true_to_the_end, 0003_people',
+        'migrations: not applied: 0001_orders, 0002_true_to_the_end, 0003_people, 0007_board',
       ])
     }
     await expect(open(url).db.selectFrom('orders').selectAll().execute()).rejects.toThrow()

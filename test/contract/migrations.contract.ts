@@ -47,7 +47,10 @@ export function migrationsContract(kind: Kind): void {
   test('finds the orders of the version before: the open ones are due at once, the others never', () =>
     before(async (store, session) => {
       for (const state of ORDER_STATES) await session.rows(oldOrder(`old-${state}`, state))
-      expect(await migrate(store)).toEqual({ applied: ['0002_true_to_the_end', '0003_people'], pending: [] })
+      expect(await migrate(store)).toEqual({
+        applied: ['0002_true_to_the_end', '0003_people', '0007_board'],
+        pending: [],
+      })
 
       const due = await listDueOrders(store, { out_sub_mch_id: 'sub1', limit: 100 }, 'late')
       expect(due.map((each) => each.out_trade_no).sort()).toEqual([
@@ -76,7 +79,7 @@ export function migrationsContract(kind: Kind): void {
 
   test('is told of before anything is done, and again when it is done', () =>
     before(async (store) => {
-      const [first, ...others] = ['0001_orders', '0002_true_to_the_end', '0003_people']
+      const [first, ...others] = ['0001_orders', '0002_true_to_the_end', '0003_people', '0007_board']
       expect(await migrationStatus(store)).toEqual({ applied: [first], pending: others })
       expect(await migrationStatus(store)).toEqual({ applied: [first], pending: others })
       await migrate(store)
@@ -86,7 +89,7 @@ export function migrationsContract(kind: Kind): void {
 
   test('of an empty database makes nothing by being asked about', async () => {
     const store = open(await ready().freshDatabase())
-    const pending = ['0001_orders', '0002_true_to_the_end', '0003_people']
+    const pending = ['0001_orders', '0002_true_to_the_end', '0003_people', '0007_board']
     expect(await migrationStatus(store)).toEqual({ applied: [], pending })
     await expect(store.db.selectFrom('orders').selectAll().execute()).rejects.toThrow()
     expect(await migrationStatus(store)).toEqual({ applied: [], pending })

@@ -58,7 +58,7 @@ export function storeContract(kind: Kind): void {
     test('bring a fresh database up to date, and running them again does nothing', async () => {
       const empty = open(await ready().freshDatabase())
       expect(await migrate(empty)).toEqual({
-        applied: ['0001_orders', '0002_true_to_the_end', '0003_people'],
+        applied: ['0001_orders', '0002_true_to_the_end', '0003_people', '0007_board'],
         pending: [],
       })
       expect(await migrate(empty)).toEqual({ applied: [], pending: [] })
@@ -72,8 +72,9 @@ export function storeContract(kind: Kind): void {
       const order = newOrder()
       expect(await insertOrder(store, order, LEASE_MS)).toBe('done')
 
-      const { now_ms, lease_until_ms, next_due_at_ms, ...kept } = await read(store, order)
+      const { now_ms, lease_until_ms, next_due_at_ms, shipped_at, ...kept } = await read(store, order)
       expect(kept).toEqual(order)
+      expect(shipped_at).toBeNull()
       // The first look of the timer, on the database's clock.
       expect(next_due_at_ms! - now_ms).toBeGreaterThan(20_000 - 5000)
       expect(next_due_at_ms! - now_ms).toBeLessThanOrEqual(20_000)
@@ -609,6 +610,7 @@ export function serverContract(kind: ServerKind): void {
         '0001_orders',
         '0002_true_to_the_end',
         '0003_people',
+        '0007_board',
       ])
       await inserted(stores[3]!)
     })
@@ -951,7 +953,8 @@ export function serverContract(kind: ServerKind): void {
 
   describe('a server that cannot be reached', () => {
     async function nothingWorks(away: Store): Promise<void> {
-      const order: ReadOrder = { ...newOrder(), lease_until_ms: 0, next_due_at_ms: null, now_ms: 0 }
+      const beside = { lease_until_ms: 0, next_due_at_ms: null, shipped_at: null, now_ms: 0 }
+      const order: ReadOrder = { ...newOrder(), ...beside }
       await expect(findOrder(away, order)).rejects.toMatchObject(unavailable)
       await expect(move(away, order, { state: 'paid' })).rejects.toMatchObject(unavailable)
     }

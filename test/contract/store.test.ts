@@ -70,7 +70,12 @@ describe('a store on SQLite', () => {
 
   test('lives in memory too', async () => {
     const memory = storeAt('sqlite::memory:')
-    expect((await migrate(memory)).applied).toEqual(['0001_orders', '0002_true_to_the_end', '0003_people'])
+    expect((await migrate(memory)).applied).toEqual([
+      '0001_orders',
+      '0002_true_to_the_end',
+      '0003_people',
+      '0007_board',
+    ])
     const order = newOrder()
     expect(await insertOrder(memory, order, 1000)).toBe('done')
     const before = await findOrder(memory, order)

@@ -19,7 +19,7 @@ import { freshNumber, orderBody } from '../support/world'
  */
 jest.setTimeout(120_000)
 
-const DOORS = ['closeOrder', 'createOrder', 'notify', 'refund', 'session', 'status']
+const DOORS = ['board', 'closeOrder', 'createOrder', 'notify', 'refund', 'session', 'status']
 const FUNCTIONS = [...DOORS, 'migrate', 'timer'].sort()
 const ID = 'AKIDdeployer'
 const KEY = 'the-secret-key-of-the-deployer'

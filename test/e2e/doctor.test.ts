@@ -213,7 +213,18 @@ describe('the cloud', () => {
     const findings = await look()
     expect(wrongs(findings)).toEqual([])
     expect(findings.map(({ of }) => of)).toEqual([
-      ...['cloud', 'createOrder', 'status', 'notify', 'closeOrder', 'refund', 'session', 'timer', 'migrate'],
+      ...[
+        'cloud',
+        'createOrder',
+        'status',
+        'notify',
+        'closeOrder',
+        'refund',
+        'session',
+        'board',
+        'timer',
+        'migrate',
+      ],
       'migrations there',
     ])
     expect(plane.journal.slice(since).map(({ action }) => action)).not.toContain('UpdateAlias')

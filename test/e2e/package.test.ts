@@ -9,7 +9,17 @@ import { makeClone, type Clone } from '../support/sls'
 /** `sls package` and `sls invoke local`, from a clone and without a cloud. */
 jest.setTimeout(60_000)
 
-const FUNCTIONS = ['closeOrder', 'createOrder', 'migrate', 'notify', 'refund', 'session', 'status', 'timer']
+const FUNCTIONS = [
+  'board',
+  'closeOrder',
+  'createOrder',
+  'migrate',
+  'notify',
+  'refund',
+  'session',
+  'status',
+  'timer',
+]
 
 let clone: Clone
 beforeAll(() => {

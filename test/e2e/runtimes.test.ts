@@ -171,7 +171,7 @@ describe.each(databases)('$dialect', ({ dialect, found, start }) => {
         env: { DATABASE_URL: url.href, TENCENTCLOUD_RUNENV: 'SCF' },
         events: ['status', 'count', 'apply', 'status', 'count'].map((what) => ({ do: what })),
       })
-      const names = ['0001_orders', '0002_true_to_the_end', '0003_people']
+      const names = ['0001_orders', '0002_true_to_the_end', '0003_people', '0007_board']
       const none = { open: { orders: 0, refunds: 0, messages: 0 } }
       expect(visits.map(({ body }) => body as unknown)).toEqual([
         { applied: [], pending: names },

@@ -1,3 +1,5 @@
+import type { Edit } from '../support/planting'
+
 /**
  * Guards, broken: `RACE_PLANT=name npx jest test/races` builds the actors with one of these, and the race it names has
  * to fail. A race that nobody can lose proves nothing.
@@ -6,15 +8,14 @@
  * one alone doubles nothing: then the race fails because the losers it counts are not there. To see money doubled, all
  * that stand in a row have to go.
  */
-type Edit = { file: string; from: string; to: string }
 type Plant = { race: string; edits: Edit[] }
 
 const NO_VERSION: Edit = {
   file: 'shared/store/orders.ts',
-  from: `      .where('version', '=', given.version)
+  find: `      .where('version', '=', given.version)
       .where('state', '=', given.state)
   },`,
-  to: '  },',
+  replace: '  },',
 }
 
 export const PLANTS: Record<string, Plant> = {
@@ -27,13 +28,13 @@ export const PLANTS: Record<string, Plant> = {
       NO_VERSION,
       {
         file: 'shared/store/orders.ts',
-        from: `  await say(eventRow(store, order, seq, { ...event, from: order.state, to }))`,
-        to: `  await say(eventRow(store, order, seq + Math.ceil(Math.random() * 1e8), { ...event, from: order.state, to }))`,
+        find: `  await say(eventRow(store, order, seq, { ...event, from: order.state, to }))`,
+        replace: `  await say(eventRow(store, order, seq + Math.ceil(Math.random() * 1e8), { ...event, from: order.state, to }))`,
       },
       {
         file: 'shared/store/beside.ts',
-        from: `id: messageId(message, out_sub_mch_id),`,
-        to: `id: messageId(message, out_sub_mch_id) + String(Math.random()),`,
+        find: `id: messageId(message, out_sub_mch_id),`,
+        replace: `id: messageId(message, out_sub_mch_id) + String(Math.random()),`,
       },
     ],
   },
@@ -43,8 +44,10 @@ export const PLANTS: Record<string, Plant> = {
     edits: [
       {
         file: 'shared/store/due.ts',
-        from: `.where('next_due_at_ms', '=', given.next_due_at_ms),`,
-        to: `.where('next_due_at_ms', '>', 0),`,
+        find: `    .where('out_trade_no', '=', given.out_trade_no)
+    .where('next_due_at_ms', '=', given.next_due_at_ms),`,
+        replace: `    .where('out_trade_no', '=', given.out_trade_no)
+    .where('next_due_at_ms', '>', 0),`,
       },
     ],
   },
@@ -54,10 +57,10 @@ export const PLANTS: Record<string, Plant> = {
     edits: [
       {
         file: 'shared/store/transaction.ts',
-        from: `    await store.connection.inTransaction(work)
+        find: `    await store.connection.inTransaction(work)
     return 'done'
   } catch (error) {`,
-        to: `    await store.connection.inTransaction(work)
+        replace: `    await store.connection.inTransaction(work)
     return 'done'
   } catch (error) {
     if ((error as Error).name === 'CommitUnknown') return 'done'`,
@@ -70,10 +73,10 @@ export const PLANTS: Record<string, Plant> = {
     edits: [
       {
         file: 'shared/store/transaction.ts',
-        from: `    await store.connection.inTransaction(work)
+        find: `    await store.connection.inTransaction(work)
     return 'done'
   } catch (error) {`,
-        to: `    await store.connection.inTransaction(work)
+        replace: `    await store.connection.inTransaction(work)
     return 'done'
   } catch (error) {
     if ((error as Error).name === 'CommitUnknown') return write(store, work)`,
@@ -81,8 +84,8 @@ export const PLANTS: Record<string, Plant> = {
       NO_VERSION,
       {
         file: 'shared/store/orders.ts',
-        from: `  await say(eventRow(store, order, seq, { ...event, from: order.state, to }))`,
-        to: `  await say(eventRow(store, order, seq + Math.ceil(Math.random() * 1e8), { ...event, from: order.state, to }))`,
+        find: `  await say(eventRow(store, order, seq, { ...event, from: order.state, to }))`,
+        replace: `  await say(eventRow(store, order, seq + Math.ceil(Math.random() * 1e8), { ...event, from: order.state, to }))`,
       },
     ],
   },

@@ -7,6 +7,7 @@ import { CLOUD_PAY_FAULTS, drawLuck, NO_FAULTS, type Luck } from '../simulation/
 import type { Instances } from '../simulation/instances'
 import { startPrograms } from '../simulation/programs'
 import { OTHER_MERCHANT, type World } from '../simulation/world'
+import { unlessTold } from '../support/judging'
 import type { FromActor, PostAnswered, ToPost } from './programActor'
 import { brokenPromises } from './promises'
 import { rows, type Actor, type Result, type Stage } from './stage'
@@ -230,9 +231,6 @@ class Batch {
 
   /** How long until each is due, in order. What a person has been told of is looked at for as long as that takes. */
   async #dueMs(): Promise<number[]> {
-    const unlessTold = (table: string, kind: string) =>
-      `not exists (select 1 from anomalies where kind = '${kind}' and resolved_at is null
-        and anomalies.out_trade_no = ${table}.out_trade_no)`
     const found = [
       ...(await rows(
         this.stage.session,

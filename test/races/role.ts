@@ -9,6 +9,7 @@ import { readConfig } from '../../shared/base/config'
 import { systemClock } from '../../shared/base/time'
 import { door, type ScfContext } from '../../shared/http/door'
 import { openStore } from '../../shared/store/open'
+import { MISTAKES } from '../support/judging'
 import { watch, type Tally } from './tally'
 
 export type AppOrders = {
@@ -62,7 +63,6 @@ export async function openRole(
 }
 
 /** What a handler swallows as "try again later" and is a mistake of ours. */
-const MISTAKES = /TypeError|RangeError|ReferenceError|no order moves from|row has vanished/
 export const mistakes: string[] = []
 export function noteMistakes(line: string): void {
   if (MISTAKES.test(line)) mistakes.push(line.slice(0, 400))

@@ -1,11 +1,7 @@
-import { mkdirSync, readFileSync } from 'node:fs'
-import { join, relative, resolve } from 'node:path'
-import { build, type Plugin } from 'esbuild'
-
-export const ROOT = resolve(__dirname, '../..')
-
-/** Changes a source file on its way in. Gets its path from the root; gives the new text, or nothing to leave it. */
-export type Rewrite = (file: string, text: string) => string | undefined
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { build } from 'esbuild'
+import { rewriting, ROOT, type Rewrite } from '../support/planting'
 
 /**
  * The simulator and the code under test as one file: compiled once, and the place where the code is changed on its
@@ -40,16 +36,6 @@ export async function bundleWorker(name: string, rewrite?: Rewrite): Promise<str
   })
   return outfile
 }
-
-const rewriting = (rewrite: Rewrite): Plugin => ({
-  name: 'rewriting',
-  setup({ onLoad }) {
-    onLoad({ filter: /\/(shared|functions)\/.*\.ts$/ }, ({ path }) => {
-      const contents = rewrite(relative(ROOT, path), readFileSync(path, 'utf8'))
-      return contents === undefined ? undefined : { contents, loader: 'ts' }
-    })
-  },
-})
 
 /**
  * Statements are written once per store, and every instance has a store: here once for all, or writing them would take

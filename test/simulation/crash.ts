@@ -1,6 +1,7 @@
 import ts from 'typescript'
 import { give } from './batch'
-import { bundleWorker, type Rewrite } from './bundle'
+import type { Rewrite } from '../support/planting'
+import { bundleWorker } from './bundle'
 import { PHASES } from './crashPoints'
 import type { SeededPlan } from './worker'
 
@@ -18,6 +19,14 @@ const ELSEWHERE: readonly [RegExp, string][] = [
   [
     /^shared\/(payments\/(price|quote)|store\/(catalogue|revocations|spent))\.ts$/,
     'callers and prices: the simulator lets everybody in, at any price',
+  ],
+  [
+    /^(shared\/(payments|store)\/board\.ts|functions\/board\.ts)$/,
+    'the board: it reads, and says of an anomaly that somebody looked',
+  ],
+  [
+    /^shared\/outbox\/(shipping|wechat)\.ts$/,
+    'shipping info: no mini-program of the simulator has it; its own tests end it between any two steps',
   ],
 ]
 
@@ -42,6 +51,12 @@ const NOT_IN_RUNS: readonly [file: string, text: RegExp, why: string][] = [
   ['shared/payments/create.ts', /^await isQuoteUsed/, 'quotes: see above'],
   ['shared/store/orders.ts', /findByQuote|sayCount|countOpen/, 'quotes and limits: see above'],
   ['shared/store/counters.ts', /countUp|findCounter|\.\.\.rate|sayCount|forgetRates/, 'limits: see above'],
+  ['shared/store/anomalies.ts', /selectOwned|selectOne/, 'the board: see above'],
+  [
+    'shared/store/outbox.ts',
+    /selectDue\(store, \{ limit \}, 'shipping'|deliveredRow.*at \}\)\)\)|shippedRow/,
+    'shipping info: see above',
+  ],
   ['shared/store/transaction.ts', /^await store\.connection\.run\(query\)/, 'nonces: see above'],
   ['functions/timer.ts', /tidyPeople/, 'what is kept of callers: see above'],
   [

@@ -1,5 +1,6 @@
 import { createApp, type App } from '../../shared/app'
 import { door, type Route, type ScfContext } from '../../shared/http/door'
+import { MISTAKES } from '../support/judging'
 import { skewedClock } from './clock'
 import { OneConnection } from '../../shared/store/connection'
 import { storeOn } from './database'
@@ -39,7 +40,6 @@ type Handle = (
   context?: ScfContext,
 ) => Promise<{ statusCode: number; headers: object; body: string }>
 
-const MISTAKES = /TypeError|RangeError|ReferenceError|no order moves from|row has vanished/
 const LIMIT_MS = 10_000
 
 export class Instances {

@@ -2,8 +2,9 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import ts from 'typescript'
 import { runBatch } from './batch'
-import { bundleWorker, ROOT, type Rewrite } from './bundle'
-import type { Edit, Plant } from './plants'
+import { plantIn, planting, ROOT, type Edit } from '../support/planting'
+import { bundleWorker } from './bundle'
+import type { Plant } from './plants'
 
 /** Plants one fault in memory, makes sure that it is still a program, and lets the simulator look for it. */
 export const RUNS_MAX = 1000
@@ -16,26 +17,10 @@ export type PlantResult = {
   violations: string[]
 }
 
-/** Throws when the text is not there exactly once. */
-export function plantIn({ file, find, replace }: Edit, text: string): string {
-  const pieces = text.split(find)
-  if (pieces.length !== 2) {
-    throw new Error(`${file}: ${JSON.stringify(find)} stands there ${pieces.length - 1} times, not once`)
-  }
-  return pieces.join(replace)
-}
-
 const editsOf = (plant: Plant): Edit[] => [plant, ...(plant.also ?? [])]
 
-const rewriteFor =
-  (plant: Plant): Rewrite =>
-  (file, text) => {
-    const here = editsOf(plant).filter((edit) => edit.file === file)
-    return here.length === 0 ? undefined : here.reduce((changed, edit) => plantIn(edit, changed), text)
-  }
-
 export async function lookForPlant(plant: Plant, runs = RUNS_MAX, seed = 1): Promise<PlantResult> {
-  const bundle = await bundleWorker('planted', rewriteFor(plant))
+  const bundle = await bundleWorker('planted', planting(editsOf(plant)))
   const { bad, coverage } = await runBatch(bundle, { runs, seed, workers: 2, stopAtFirst: true })
   const [first] = bad
   return { plant, runs: coverage.runs, seed: first?.seed, violations: first?.violations ?? [] }
@@ -50,7 +35,7 @@ export async function rateOf(
   runs: number,
   what: (violation: string) => boolean,
 ): Promise<number> {
-  const bundle = await bundleWorker('variant', rewriteFor(plant))
+  const bundle = await bundleWorker('variant', planting(editsOf(plant)))
   const { bad } = await runBatch(bundle, { runs, seed: 1, workers: 2 })
   return bad.filter(({ violations }) => violations.some(what)).length
 }

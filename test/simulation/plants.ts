@@ -1,15 +1,10 @@
+import type { Edit } from '../support/planting'
+
 /**
  * Faults planted on purpose, one at a time: each takes away one thing the code does so that no payment is lost,
  * doubled or invented. The simulator has to notice every one of them within a thousand runs; one that it does not
  * notice is either a guard that guards nothing or a hole in the simulator.
  */
-export type Edit = {
-  file: string
-  /** Stands in the file exactly once. */
-  find: string
-  replace: string
-}
-
 export type Plant = Edit & {
   name: string
   /** Further places, where one guard stands behind another. */

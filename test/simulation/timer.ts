@@ -1,4 +1,5 @@
 import { Fault } from '../../shared/base/errors'
+import { unlessTold } from '../support/judging'
 import { runTimerOnce } from './doors'
 import type { Instances } from './instances'
 import type { Owner } from './scheduler'
@@ -20,11 +21,6 @@ const DAY_MS = 86_400_000
 const SLICES_MAX = 40
 const QUIET_MS = 72 * 3_600_000
 const LIMIT_MS = 60_000
-
-/** What a person has been told of is looked at for as long as the person takes. */
-const unlessTold = (table: string, kind: string) =>
-  `NOT EXISTS (SELECT 1 FROM anomalies WHERE kind = '${kind}' AND resolved_at IS NULL
-    AND anomalies.out_trade_no = ${table}.out_trade_no)`
 
 /** Without anybody to tell, messages wait untouched. */
 const nextDue = (messages: boolean): string => `SELECT min(due) AS due FROM (

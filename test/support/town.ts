@@ -1,8 +1,10 @@
 import { createHash, createHmac, randomBytes } from 'node:crypto'
 import { createLogins, SANDBOX_APPS, type Logins } from '../../local/sandbox/logins'
 import { peopleEnv, SANDBOX_KEYS } from '../../local/sandbox/people'
+import { createShippings, type Shippings } from '../../local/sandbox/shipping'
 import { SANDBOX_MERCHANT } from '../../shared/base/config'
 import { systemRandom } from '../../shared/base/random'
+import { NetFault } from '../../shared/net/post'
 import { openShop, type Shop, type ShopOptions } from './shop'
 import { testClock, type Answer, type CallOptions } from './world'
 
@@ -12,6 +14,7 @@ import { testClock, type Answer, type CallOptions } from './world'
  */
 export type Town = Shop & {
   logins: Logins
+  shippings: Shippings
   login(kind: keyof typeof SANDBOX_APPS, payer_id?: string): Promise<Visitor>
   /** A call of the merchant's server. */
   signed(key: KeyName, method: string, path: string, options?: CallOptions): Promise<Answer>
@@ -72,23 +75,34 @@ export async function openTown(options: ShopOptions = {}): Promise<Town> {
   const clock = testClock()
   let now = () => clock.nowMs()
   const logins = createLogins({ clock: { ...clock, nowMs: () => now() }, random: systemRandom })
+  // Knows what was paid, so it comes after the shop.
+  const late: { shippings?: Shippings } = {}
   const { env, overrides, ...rest } = options
   const shop = await openShop({
     ...rest,
     env: { CALLERS: '', ...peopleEnv('http://127.0.0.1:1', logins), ...env },
     overrides: {
       ask: async ({ method, url, body }) => {
-        const reply = logins.handle({ method, url: new URL(url), body: body ?? Buffer.alloc(0) })
+        const asked = { method, url: new URL(url), body: body ?? Buffer.alloc(0) }
+        const reply = logins.handle(asked) ?? late.shippings?.handle(asked)
+        if (reply?.lost) throw new NetFault('connection')
         return { status: reply?.status ?? 404, body: Buffer.from(reply?.body ?? '') }
       },
       ...overrides,
     },
   })
   now = () => shop.clock.nowMs()
+  const shippings = (late.shippings = createShippings({
+    clock: shop.clock,
+    random: systemRandom,
+    apps: logins.apps,
+    orders: shop.sandbox.orders,
+  }))
 
   return {
     ...shop,
     logins,
+    shippings,
     async login(kind, payer_id) {
       const secret = freshSecret()
       const app_id = SANDBOX_APPS[kind]

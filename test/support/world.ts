@@ -1,6 +1,7 @@
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { routes as boardRoutes } from '../../functions/board'
 import { routes as closeRoutes } from '../../functions/closeOrder'
 import { routes as createRoutes } from '../../functions/createOrder'
 import { routes as notifyRoutes } from '../../functions/notify'
@@ -146,6 +147,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     ...closeRoutes,
     ...refundRoutes,
     ...sessionRoutes,
+    ...boardRoutes,
   ])
   let requests = 0
 

@@ -31,7 +31,8 @@ const routesThere = async (): Promise<string[]> => {
 
 let town: Town
 beforeAll(async () => {
-  town = await openTown({ env: { MERCHANT_KEYS: JSON.stringify([...keys, SANDBOX_KEYS.server]) } })
+  const MERCHANT_KEYS = JSON.stringify([...keys, SANDBOX_KEYS.server])
+  town = await openTown({ env: { MERCHANT_KEYS, LOGINS_PER_ADDRESS: '1000' } })
 })
 afterAll(() => town.close())
 
@@ -51,6 +52,12 @@ test('refunds are the merchant’s, the rest is open to payers for what is their
     'POST /close/{out_trade_no}: payer, close',
     'POST /orders/{out_trade_no}/refunds: refund',
     'POST /refunds/{out_trade_no}: refund',
+    'GET /board/orders: read',
+    'GET /board/unshipped: read',
+    'GET /board/anomalies: read',
+    'POST /board/anomalies/{id}/resolve: admin',
+    'POST /board/resolve/{id}: admin',
+    'GET /board/day: read',
     'POST /session/revoke: payer, admin',
     'POST /session: anyone',
     'POST /session/state: anyone',
@@ -67,7 +74,7 @@ const shut = (status: number, code: unknown) => {
 
 describe.each(Object.entries(DOORS))('%s', (door, rule) => {
   const [method = '', pattern = ''] = door.split(' ')
-  const path = pattern.replace('{out_trade_no}', 'sb01nothing')
+  const path = pattern.replace('{out_trade_no}', 'sb01nothing').replace('{id}', 'nothing')
   const body = method === 'POST' ? '{"x":1}' : ''
   const asks = rule !== 'anyone'
   const enter = async (headers: Record<string, string>) => {

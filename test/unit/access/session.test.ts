@@ -1,13 +1,15 @@
 import { createHash, createHmac } from 'node:crypto'
 import { compactVerify } from 'jose'
 import { SANDBOX_KEYS } from '../../../local/sandbox/people'
-import { deriveKey, openSessions } from '../../../shared/access/session'
-import { SANDBOX_SECRET, type PayerApp, type SessionKey } from '../../../shared/base/people'
+import { openSessions } from '../../../shared/access/session'
+import type { NamedKey } from '../../../shared/base/entries'
+import { SANDBOX_SECRET, type PayerApp } from '../../../shared/base/people'
 import { systemRandom } from '../../../shared/base/random'
+import { deriveKey } from '../../../shared/base/sealing'
 import { Secret } from '../../../shared/base/secrets'
 import { freshSecret, openTown, type Town } from '../../support/town'
 
-const key = (name: string): SessionKey => ({ name, secret: new Secret(`${SANDBOX_SECRET}${name}`) })
+const key = (name: string): NamedKey => ({ name, secret: new Secret(`${SANDBOX_SECRET}${name}`) })
 const app: PayerApp = {
   out_sub_mch_id: 'sub1',
   app_id: 'wxone',

@@ -264,6 +264,11 @@ describe('custom domain', () => {
       '/session': 'shop-dev-session',
       '/session/state': 'shop-dev-session',
       '/session/revoke': 'shop-dev-session',
+      '/board/orders': 'shop-dev-board',
+      '/board/unshipped': 'shop-dev-board',
+      '/board/anomalies': 'shop-dev-board',
+      '/board/day': 'shop-dev-board',
+      '/board/resolve/*': 'shop-dev-board',
     })
   })
 

@@ -20,6 +20,7 @@ const hidden = {
   lease_until_ms: 900_005,
   looked_at_ms: 900_006,
   next_due_at_ms: 900_008,
+  shipped_at: 900_013,
   looks: 900_009,
   fruitless: 900_010,
   not_founds: 900_011,

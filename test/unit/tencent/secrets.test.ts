@@ -1,6 +1,7 @@
 import { ConfigurationFault } from '../../../shared/base/config'
 import { createPost } from '../../../shared/net/post'
-import { referringNames, withSecrets } from '../../../shared/tencent/references'
+import { referringNames } from '../../../shared/tencent/names'
+import { withSecrets } from '../../../shared/tencent/references'
 import { createSecrets, KEEP_MS, RETRY_AFTER_MS } from '../../../shared/tencent/secrets'
 import { startSsm, type Ssm } from '../../support/ssm'
 
