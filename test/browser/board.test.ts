@@ -177,7 +177,9 @@ const MARKUP = '<img src=x onerror="complain(1)"><b>粗</b>'
     expect(await at('#refunds .reason').textContent()).toBe(MARKUP)
     expect(await desk.page.locator('img, #refunds b b').count()).toBe(0)
     expect(await at('#refund-note').textContent()).toContain('还可退 ¥13.30')
-    await at('#toast').waitFor()
+    const story = await at('#timeline b').allTextContents()
+    expect(story.slice(-3)).toEqual(['待支付 → 已支付', '下单中 → 待支付', '记录订单 · 下单中'])
+    expect(await at('#drawer-told').textContent()).toBe('退款 ¥5.50：退款中，尚未到账')
     await street.picture(desk.page, 'board-3-refunded')
   })
 

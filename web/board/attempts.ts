@@ -21,6 +21,9 @@ export type RefundEnd =
 
 export type Attempts = ReturnType<typeof openAttempts>
 
+/** What is used of `sessionStorage`. */
+type Kept = { getItem(name: string): string | null; setItem(name: string, value: string): void }
+
 const NAME = 'board.refunds'
 
 /** Said of this refund itself, which the functions look for first: not recorded, or refused for good. */
@@ -33,7 +36,7 @@ const VERDICTS = [
   'body_invalid',
 ]
 
-export function openAttempts(storage: Pick<Storage, 'getItem' | 'setItem'>, makeKey: () => string) {
+export function openAttempts(storage: Kept, makeKey: () => string) {
   const kept = new Map<string, Attempt>(read())
 
   function read(): [string, Attempt][] {

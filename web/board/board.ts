@@ -11,7 +11,7 @@ import { at, button, facts, input, make, say } from './dom'
 import { openDrawer } from './drawer'
 import { openPages } from './pages'
 import { openRefresh } from './refresh'
-import { explain, kindWord, STATES, stateWord, timeWord, walletWord } from './words'
+import { detailWords, explain, kindWord, STATES, stateWord, timeWord, walletWord } from './words'
 
 /**
  * The order board: what a merchant's operator sees and does, with a key of theirs. Nothing is shown before the functions
@@ -50,11 +50,14 @@ export function openBoard(window: Window & typeof globalThis, config: BoardConfi
     pill.dataset['state'] = order.state
     const state: (Node | string)[] = [pill]
     if (order.flag !== null) state.push(make('span', 'pill warn', '需核对'))
-    const back: (Node | string)[] = [order.refunded_fee > 0 ? yuan(order.refunded_fee) : '—']
-    if (order.refunding_fee > 0) back.push(make('span', 'soft', ` 在途 ${yuan(order.refunding_fee)}`))
+    const back: (Node | string)[] = []
+    if (order.refunded_fee > 0) back.push(`¥${yuan(order.refunded_fee)} `)
+    if (order.refunding_fee > 0) back.push(make('span', 'soft', `在途 ¥${yuan(order.refunding_fee)}`))
+    if (back.length === 0) back.push('—')
     const cell = (name: string, label: string, ...inside: (Node | string)[]) => {
       const made = make('td', name, ...inside)
       made.dataset['label'] = label
+      if (made.textContent === '—') made.classList.add('none')
       return made
     }
     return make(
@@ -82,7 +85,7 @@ export function openBoard(window: Window & typeof globalThis, config: BoardConfi
         `${kind} · ${times} 次 · ${times > 1 ? `${timeWord(first_at)} 至 ` : ''}${timeWord(last_at)}`,
       ),
       ...(out_trade_no ? [make('p', '', '订单 ', orderButton(out_trade_no))] : []),
-      make('dl', 'facts', ...facts(Object.entries(evidence).map(([name, value]) => [name, String(value)]))),
+      make('dl', 'facts', ...facts(detailWords(evidence))),
     )
     item.dataset['resolved'] = String(resolved_at !== null)
     if (resolved_at === null) {
@@ -138,6 +141,10 @@ export function openBoard(window: Window & typeof globalThis, config: BoardConfi
       onRows: (rows, hasMore) => count('unshipped-count', rows.length, hasMore),
     }),
   }
+
+  new ResizeObserver(() => {
+    if (shownDay) drawChart(at('chart'), JSON.parse(shownDay) as BoardDay)
+  }).observe(at('chart'))
 
   function showDay(day: BoardDay): boolean {
     const text = JSON.stringify(day)
@@ -212,7 +219,11 @@ export function openBoard(window: Window & typeof globalThis, config: BoardConfi
   }
 
   const confirm = openConfirm((told) => {
-    if (told !== undefined) toast(told)
+    if (told !== undefined) {
+      // What lies over the page would hide it.
+      if (drawer.isOpen()) drawer.tell(told)
+      else toast(told)
+    }
     if (operator) void lookNow()
   })
   const drawer = openDrawer({

@@ -1,19 +1,20 @@
 import type { BoardDay } from '../../shared/order/board'
 import { yuan } from '../money'
 
-const [WIDTH, HEIGHT] = [600, 132]
-const [TOP, BOTTOM] = [14, 18]
-const STEP = WIDTH / 24
+const HEIGHT = 142
+const [TOP, BOTTOM] = [18, 20]
 
-/** Bars by the hour, of attributes alone: the page's policy knows no inline styles. */
+/** Bars by the hour, as wide as there is room; of attributes alone: the page's policy knows no inline styles. */
 export function drawChart(host: HTMLElement, { hours }: BoardDay): void {
+  const width = Math.max(host.clientWidth, 280)
+  const step = width / 24
   const most = Math.max(...hours.map(({ paid, refunded }) => Math.max(paid.fen, refunded.fen)), 0)
-  const svg = shape('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: 'img' })
+  const svg = shape('svg', { width, height: HEIGHT, role: 'img' })
   svg.setAttribute('aria-label', sayAll(hours))
   const floor = HEIGHT - BOTTOM
-  svg.append(shape('line', { class: 'floor', x1: 0, x2: WIDTH, y1: floor, y2: floor }))
+  svg.append(shape('line', { class: 'floor', x1: 0, x2: width, y1: floor, y2: floor }))
   if (most > 0) {
-    svg.append(shape('line', { class: 'top', x1: 0, x2: WIDTH, y1: TOP, y2: TOP }))
+    svg.append(shape('line', { class: 'top', x1: 0, x2: width, y1: TOP, y2: TOP }))
     svg.append(shape('text', { x: 0, y: TOP - 4 }, `¥${yuan(most)}`))
   }
   for (const { hour, paid, refunded } of hours) {
@@ -21,19 +22,19 @@ export function drawChart(host: HTMLElement, { hours }: BoardDay): void {
     const title = `${hour}–${hour + 1} 时：支付 ${paid.count} 笔 ¥${yuan(paid.fen)}，退款 ${refunded.count} 笔 ¥${yuan(refunded.fen)}`
     group.append(
       shape('title', {}, title),
-      shape('rect', { class: 'hour', x: hour * STEP, y: TOP, width: STEP, height: floor - TOP }),
+      shape('rect', { class: 'hour', x: hour * step, y: TOP, width: step, height: floor - TOP }),
     )
-    const bar = (name: string, fen: number, x: number, width: number) => {
+    const bar = (name: string, fen: number, x: number, wide: number) => {
       if (fen === 0) return
       const height = Math.max(2, (fen / most) * (floor - TOP))
-      group.append(shape('rect', { class: name, x, y: floor - height, width, height, rx: 2 }))
+      group.append(shape('rect', { class: name, x, y: floor - height, width: wide, height, rx: 2 }))
     }
-    bar('paid', paid.fen, hour * STEP + 3, refunded.fen > 0 ? 10 : 18)
-    bar('refunded', refunded.fen, hour * STEP + 14, 8)
+    bar('paid', paid.fen, (hour + 0.14) * step, (refunded.fen > 0 ? 0.4 : 0.72) * step)
+    bar('refunded', refunded.fen, (hour + 0.56) * step, 0.3 * step)
     svg.append(group)
     if (hour % 6 === 0 || hour === 23)
       svg.append(
-        shape('text', { x: hour * STEP + STEP / 2, y: HEIGHT - 4, 'text-anchor': 'middle' }, String(hour)),
+        shape('text', { x: hour * step + step / 2, y: HEIGHT - 4, 'text-anchor': 'middle' }, String(hour)),
       )
   }
   host.replaceChildren(svg)

@@ -5,6 +5,7 @@ import type { Attempts } from './attempts'
 import type { Confirm } from './confirm'
 import { at, button, dialog, facts, fill, input, make, say } from './dom'
 import {
+  detailWords,
   eventWord,
   explain,
   flagWord,
@@ -175,6 +176,7 @@ export function openDrawer({
 
   return {
     isOpen: () => box.open,
+    tell: (text: string) => say('drawer-told', text),
     close: () => box.close(),
     /** Says whether anything has changed. */
     refresh: async () => box.open && read(),
@@ -208,12 +210,13 @@ function drawRefund(refund: OrderStatus['refunds'][number]): HTMLElement {
 function drawEvent({ event }: { event: OrderStatus['events'][number] }): HTMLElement {
   const { at, kind, from, to, detail = {} } = event
   const moved = from !== null && from !== to
-  const title = moved ? `${stateWord(from)} → ${stateWord(to)}` : `${eventWord(kind)} · ${stateWord(to)}`
-  const words = Object.entries(detail).map(([name, value]) =>
-    name.endsWith('_fee') && typeof value === 'number'
-      ? `${name} ¥${yuan(value)}`
-      : `${name} ${String(value)}`,
-  )
+  const { to_refund, from_refund: _before, ...rest } = detail
+  const title = moved
+    ? `${stateWord(from)} → ${stateWord(to)}`
+    : typeof to_refund === 'string'
+      ? `退款：${refundWord(to_refund)}`
+      : `${eventWord(kind)} · ${stateWord(to)}`
+  const words = detailWords(rest).map(([name, value]) => `${name} ${value}`)
   const item = make(
     'li',
     '',

@@ -3,6 +3,7 @@ import type { OrderFlag } from '../../shared/order/order'
 import type { RefundState } from '../../shared/order/refund'
 import type { OrderState } from '../../shared/order/state'
 import { PayError } from '../client/client'
+import { yuan } from '../money'
 
 /** What the functions' words are called in front of a person. A word only a newer version knows is shown as it is. */
 const wordOf =
@@ -74,6 +75,28 @@ export const eventWord = wordOf({
   anomaly: '记为异常',
 })
 
+const nameWord = wordOf({
+  out_refund_no: '退款单号',
+  refund_fee: '退款金额',
+  total_fee: '金额',
+  left_fee: '剩余',
+  by: '依据',
+  wallet_state: '钱包状态',
+  origin: '来源',
+  outcome: '结果',
+  reason: '原因',
+  looks: '查询次数',
+  fields: '字段',
+  why: '原因',
+})
+
+/** Names and values of what an event or an anomaly rests on. Whatever is a fee is integer fen. */
+export const detailWords = (detail: Record<string, unknown>): [string, string][] =>
+  Object.entries(detail).map(([name, value]) => [
+    nameWord(name),
+    name.endsWith('_fee') && Number.isSafeInteger(value) ? `¥${yuan(value as number)}` : String(value),
+  ])
+
 export const walletWord = ({ pay_platform, trade_type }: { pay_platform: number; trade_type: number }) =>
   pay_platform === 2 ? '支付宝' : trade_type === 9 ? '微信小程序' : '微信'
 
@@ -83,7 +106,11 @@ export const timeWord = (moment: { rfc3339: string } | null): string =>
 
 /** One sentence, what to do, and the id the cause is found by in the log. */
 export function explain(error: unknown): string {
-  const { code, status, problem } = error instanceof PayError ? error : new PayError('no_answer', 0)
+  if (!(error instanceof PayError)) {
+    reportError(error)
+    return '页面出错了。'
+  }
+  const { code, status, problem } = error
   const id = problem?.request_id ? `（请求号 ${problem.request_id}）` : ''
   const fields = (problem?.['fields'] as { field: string; message: string }[] | undefined) ?? []
   const named = fields.map(({ field, message }) => `${field} ${message}`).join('；')

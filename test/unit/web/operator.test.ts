@@ -1,6 +1,7 @@
 import { SANDBOX_APPS } from '../../../local/sandbox/logins'
 import { SANDBOX_KEYS } from '../../../local/sandbox/people'
 import { textToSign } from '../../../shared/access/signed'
+import { about, raise } from '../../../shared/payments/raise'
 import type { PayError, Sent, Transport } from '../../../web/client/client'
 import { createOperator, openKey, signRequest } from '../../../web/client/operator'
 import { openTown, signHeaders, type Town } from '../../support/town'
@@ -144,14 +145,7 @@ test('every call is let in by the functions: lists, search, day, one order, refu
     refund_fee: 300,
     order: { refunding_fee: 300 },
   })
-  const owner = read.out_sub_mch_id
-  await town.store.db
-    .insertInto('anomalies')
-    .values({
-      ...{ id: `refund_ceiling:${owner}:${number}`, kind: 'refund_ceiling', out_sub_mch_id: owner },
-      ...{ out_trade_no: number, evidence: '{}', first_at: 1, last_at: 1, times: 1, version: 1 },
-    } as never)
-    .execute()
+  await raise(town.app, about(await town.order(number), 'refund_ceiling', { refund_fee: 300 }))
   const [anomaly] = (await operator.listAnomalies()).anomalies
   expect(await operator.resolveAnomaly(anomaly!.id, '已核对')).toMatchObject({ resolution: '已核对' })
 })
