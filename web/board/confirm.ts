@@ -18,6 +18,7 @@ export function openConfirm(onEnd: (toast?: string) => void) {
   const text = at('confirm-text') as HTMLTextAreaElement
   let asked: Question | undefined
   let busy = false
+  let told: string | undefined
 
   const setBusy = (is: boolean) => {
     busy = is
@@ -35,11 +36,14 @@ export function openConfirm(onEnd: (toast?: string) => void) {
     }
     setBusy(true)
     say('confirm-told', '正在提交…')
-    const verdict = await asked.run(note)
+    const mine = asked
+    const verdict = await mine.run(note)
+    // Closed by force, perhaps another is being asked: the answer is not about that one.
+    if (mine !== asked) return onEnd('done' in verdict ? verdict.done : undefined)
     setBusy(false)
     if ('done' in verdict) {
-      box.close()
-      return onEnd(verdict.done)
+      told = verdict.done
+      return box.close()
     }
     say('confirm-told', 'no' in verdict ? verdict.no : verdict.unsure)
     say('confirm-no', '关闭')
@@ -59,7 +63,9 @@ export function openConfirm(onEnd: (toast?: string) => void) {
   })
   box.addEventListener('close', () => {
     asked = undefined
-    onEnd()
+    const word = told
+    told = undefined
+    onEnd(word)
   })
 
   return {

@@ -3,7 +3,7 @@ const WAITS_MS = [5000, 5000, 10_000, 10_000, 20_000, 30_000, 60_000]
 
 /**
  * Looks again and again while the page is seen. `look` says whether anything has changed; what a person does begins
- * anew with short waits. No two looks are ever under way at once.
+ * anew with short waits. No two of these looks are ever under way at once.
  */
 export function openRefresh(window: Window, look: () => Promise<boolean>, isFree: () => boolean) {
   let step = 0
