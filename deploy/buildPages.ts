@@ -2,12 +2,14 @@ import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import * as v from 'valibot'
 import { ROOT } from './bundle'
-import { buildCashier, PagesConfig } from './pages'
+import { boardConfig, buildBoard, buildCashier, cashierConfig, PagesConfig } from './pages'
 
 /**
- * `npm run web -- FILE` writes the payer's page to .build/web, ready to be put on any static hosting. FILE is JSON:
+ * `npm run web -- FILE` writes the payer's page and the order board to .build/web, ready to be put on any static
+ * hosting. FILE is JSON:
  * {"api": "https://pay.example.com", "wechat": {"app_id": "wx…"}, "alipay": {"app_id": "…"}, "titles": {"tea": "…"}};
- * without a custom domain, `api` is {"session": URL, "createOrder": URL, "status": URL, "closeOrder": URL}.
+ * without a custom domain, `api` is {"session": URL, "createOrder": URL, "status": URL, "closeOrder": URL}, and for the
+ * board "board" and "refund" as well.
  */
 async function main(): Promise<void> {
   const [file] = process.argv.slice(2)
@@ -19,10 +21,17 @@ async function main(): Promise<void> {
     throw new Error(`${file}: ${v.getDotPath(read.issues[0]) ?? 'all of it'}: ${message}`)
   }
   const outdir = join(ROOT, '.build', 'web')
-  await buildCashier(read.output, outdir)
-  const folder = join(outdir, 'cashier')
-  for (const name of readdirSync(folder)) {
-    console.log(`${relative(process.cwd(), join(folder, name))}  ${statSync(join(folder, name)).size} bytes`)
+  await buildCashier(cashierConfig(read.output), outdir)
+  const board = boardConfig(read.output)
+  if (board) await buildBoard(board, outdir)
+  else console.log('The order board is not built: it needs "board" and "refund" in "api".')
+  for (const page of board ? ['cashier', 'board'] : ['cashier']) {
+    const folder = join(outdir, page)
+    for (const name of readdirSync(folder)) {
+      console.log(
+        `${relative(process.cwd(), join(folder, name))}  ${statSync(join(folder, name)).size} bytes`,
+      )
+    }
   }
 }
 

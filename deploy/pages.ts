@@ -23,13 +23,24 @@ const App = v.strictObject({
 export const PagesConfig = v.strictObject({
   api: v.union([
     HttpUrl,
-    v.strictObject({ session: HttpUrl, createOrder: HttpUrl, status: HttpUrl, closeOrder: HttpUrl }),
+    v.strictObject({
+      ...{ session: HttpUrl, createOrder: HttpUrl, status: HttpUrl, closeOrder: HttpUrl },
+      /** For the order board; without them it is not built. */
+      ...{ board: v.optional(HttpUrl), refund: v.optional(HttpUrl) },
+    }),
   ]),
   wechat: v.optional(App),
   alipay: v.optional(App),
   titles: v.optional(v.record(v.string(), v.string())),
 })
 export type PagesConfig = v.InferOutput<typeof PagesConfig>
+
+type Api = Exclude<PagesConfig['api'], string>
+export type CashierConfig = Omit<PagesConfig, 'api'> & {
+  api: string | Pick<Api, 'session' | 'createOrder' | 'status' | 'closeOrder'>
+}
+/** As web/board/config.ts describes it. */
+export type BoardConfig = { api: string | Record<'board' | 'status' | 'refund', string> }
 
 /** And no newer: the web views inside wallets are as old as the phones. */
 const TARGET = 'es2019'
@@ -57,8 +68,25 @@ export const policyOf = ({
 export const pagePolicy = (origins: readonly string[]): string =>
   policyOf({ connect: origins, frames: ['weixin:', 'wvjbscheme:', 'alipay:', 'alipays:'] })
 
-export const apiOrigins = ({ api }: PagesConfig): string[] =>
+export const apiOrigins = ({ api }: { api: string | Record<string, string> }): string[] =>
   (typeof api === 'string' ? [api] : Object.values(api)).map((url) => new URL(url).origin)
+
+/** What of the configuration is the cashier's, and what the board's: neither page is told or allowed more. */
+export function cashierConfig(config: PagesConfig): CashierConfig {
+  if (typeof config.api === 'string') return { ...config, api: config.api }
+  const { board: _board, refund: _refund, ...api } = config.api
+  return { ...config, api }
+}
+
+export function boardConfig({ api }: PagesConfig): BoardConfig | undefined {
+  if (typeof api === 'string') return { api }
+  const { board, status, refund } = api
+  return board === undefined || refund === undefined ? undefined : { api: { board, status, refund } }
+}
+
+/** Holds no frames; loads nothing but itself. */
+export const boardPolicy = (config: BoardConfig): string =>
+  policyOf({ connect: apiOrigins(config), frames: ["'none'"] })
 
 /** Of web/FOLDER/FOLDER.css and main.ts, as FOLDER.css and FOLDER.js in `outdir`; `more` scripts under their names. */
 async function bundlePage(folder: string, outdir: string, more: readonly string[] = []): Promise<void> {
@@ -82,8 +110,12 @@ async function bundlePage(folder: string, outdir: string, more: readonly string[
 const embed = (value: unknown): string => JSON.stringify(value).replaceAll('<', '\\u003c')
 
 /** The cashier in `outdir`/cashier. */
-export const buildCashier = (config: PagesConfig, outdir: string): Promise<void> =>
+export const buildCashier = (config: CashierConfig, outdir: string): Promise<void> =>
   buildPage('cashier', outdir, config, pagePolicy(apiOrigins(config)))
+
+/** The order board in `outdir`/board. No key is ever in it: the operator brings one. */
+export const buildBoard = (config: BoardConfig, outdir: string): Promise<void> =>
+  buildPage('board', outdir, config, boardPolicy(config))
 
 /** The console in `outdir`/console. Its policy comes as a header: it is never put anywhere else. */
 export const buildConsole = (config: { sandbox: string }, outdir: string): Promise<void> =>

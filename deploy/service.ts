@@ -146,7 +146,7 @@ export function readService(yml: Yml, stage: string): Service {
       },
       reservedConcurrency: one.reservedConcurrency,
       triggers: [
-        ...(http[0] ? [readFunctionUrl(http[0])] : []),
+        ...(http[0] ? [readFunctionUrl(http[0], [...new Set(http.map(({ method }) => method))])] : []),
         ...timers.map((timer, at) => readTimer(timer, timers.length > 1 ? `${key}-${at + 1}` : key)),
       ],
       routes: http.map(({ method, path }) => ({ method, path })),
@@ -190,24 +190,30 @@ const readTimer = (yml: TimerYml, name: string): Timer => ({
   qualifier: yml.qualifier ?? DEFAULT_ALIAS,
 })
 
-const readFunctionUrl = (yml: HttpYml): FunctionUrl => ({
+const PAGE_HEADERS = [
+  ...['content-type', 'idempotency-key', 'authorization', 'x-session-secret'],
+  ...['x-pay-key', 'x-pay-timestamp', 'x-pay-nonce', 'x-pay-signature'],
+]
+
+/** `methods`: of all its paths. */
+const readFunctionUrl = (yml: HttpYml, methods: string[]): FunctionUrl => ({
   type: 'http',
   authType: yml.authType ?? 'NONE',
-  cors: readCors(yml.cors ?? false, yml.method),
+  cors: readCors(yml.cors ?? false, methods),
   // Said explicitly either way: what the platform does when it is left out is not documented.
   apiGwCompatible: yml.apiGwCompatible ?? false,
   qualifier: yml.qualifier ?? DEFAULT_ALIAS,
 })
 
-function readCors(cors: boolean | CorsYml, method: string): Cors {
+function readCors(cors: boolean | CorsYml, served: string[]): Cors {
   if (cors === false) return { Enable: false }
   const { origins, methods, headers, exposeHeaders, maxAge, credentials } = cors === true ? {} : cors
   return {
     Enable: true,
     Origins: origins ?? ['*'],
-    Methods: methods ?? [method],
-    // What a payer's page sends, and what it may read.
-    Headers: headers ?? ['content-type', 'authorization', 'x-session-secret', 'idempotency-key'],
+    Methods: methods ?? served,
+    // What the pages of payers and operators send, and what they may read.
+    Headers: headers ?? PAGE_HEADERS,
     ExposeHeaders: exposeHeaders ?? ['retry-after', 'x-request-id'],
     MaxAge: maxAge ?? 600,
     Credentials: credentials ?? false,

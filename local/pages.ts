@@ -2,16 +2,20 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   apiOrigins,
+  boardPolicy,
+  buildBoard,
   buildCashier,
   buildConsole,
   pagePolicy,
   policyOf,
-  type PagesConfig,
+  type CashierConfig,
 } from '../deploy/pages'
 import { SANDBOX_APPS } from './sandbox/logins'
+import { SANDBOX_KEYS } from './sandbox/people'
 
 /** What the gateway serves beside the functions: exact paths, each with its bytes. Nothing is looked up on a disk. */
-export type Pages = ReadonlyMap<string, { body: Buffer; headers: Record<string, string>; status?: number }>
+export type Pages = ReadonlyMap<string, PageFile>
+type PageFile = { body: Buffer; headers: Record<string, string>; status?: number }
 
 const TYPES: Record<string, string> = {
   html: 'text/html; charset=utf-8',
@@ -40,14 +44,14 @@ export function readPage(folder: string, name: string, policy: string): Pages {
 }
 
 /**
- * The payer's page, built for these two: what `npm run web` builds, with the sandbox's logins. And the console, which
- * is for this machine alone.
+ * The payer's page and the order board, built for these two: what `npm run web` builds, with the sandbox's logins. And
+ * the console, which is for this machine alone.
  */
 export async function buildPages(
   outdir: string,
   { origin, sandboxOrigin }: { origin: string; sandboxOrigin: string },
 ): Promise<Pages> {
-  const config: PagesConfig = {
+  const config: CashierConfig = {
     api: origin,
     wechat: {
       app_id: SANDBOX_APPS.official_account,
@@ -60,11 +64,13 @@ export async function buildPages(
     titles: { tea: '湖心奶茶-大杯' },
   }
   await buildCashier(config, outdir)
+  await buildBoard({ api: origin }, outdir)
   await buildConsole({ sandbox: sandboxOrigin }, outdir)
   const policy = `${pagePolicy(apiOrigins(config))}; frame-ancestors 'self'`
   const cashier = readPage(outdir, 'cashier', policy)
   const asks = { connect: [sandboxOrigin], frames: ["'self'", sandboxOrigin] }
   const console = readPage(outdir, 'console', `${policyOf(asks)}; frame-ancestors 'none'`)
+  const board = readPage(outdir, 'board', `${boardPolicy({ api: origin })}; frame-ancestors 'none'`)
   // The phone of the console: the cashier as it is, with a bridge in front of it.
   const page = cashier.get('/cashier/')!
   const html = page.body
@@ -77,10 +83,22 @@ export async function buildPages(
   return new Map([
     ...cashier,
     ...console,
+    ...board,
+    ['/board/', openWithKey(board.get('/board/')!)],
     ['/', console.get('/console/')!],
     ['/console/phone/', { ...page, body: Buffer.from(html) }],
     ['/console/phone/bridge.js', script],
     ['/console/phone/cashier.js', cashier.get('/cashier/cashier.js')!],
     ['/console/phone/cashier.css', cashier.get('/cashier/cashier.css')!],
   ])
+}
+
+/**
+ * The board as it is, with the key the sandbox publishes beside it, so that it opens without asking. It is put in as the
+ * page is served: no page that is built has a place for a key.
+ */
+function openWithKey(page: PageFile): PageFile {
+  const { name, secret } = SANDBOX_KEYS.operator
+  const key = `<script id="sandbox" type="application/json">${JSON.stringify({ name, secret })}</script>`
+  return { ...page, body: Buffer.from(page.body.toString('utf8').replace('</head>', `${key}$&`)) }
 }

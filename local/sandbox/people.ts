@@ -14,6 +14,8 @@ export const SANDBOX_KEYS = {
   /** For a program that only looks. */
   reader: { name: 'reader', secret: `${SANDBOX_SECRET}reader`, scopes: ['read'] },
   admin: { name: 'admin', secret: `${SANDBOX_SECRET}admin0`, scopes: ['admin'] },
+  /** For a person at the order board: looks, refunds, resolves anomalies; orders and closes nothing. */
+  operator: { name: 'operator', secret: `${SANDBOX_SECRET}person`, scopes: ['read', 'refund', 'admin'] },
   quote: { name: 'q1', iss: 'sandbox-shop', alg: 'HS256', secret: `${SANDBOX_SECRET}quotes` },
 } as const
 
@@ -25,7 +27,9 @@ export const peopleEnv = (origin: string, logins: Logins): Record<string, string
     ),
   ),
   SESSION_KEYS: JSON.stringify([SANDBOX_KEYS.session]),
-  MERCHANT_KEYS: JSON.stringify([SANDBOX_KEYS.server, SANDBOX_KEYS.reader, SANDBOX_KEYS.admin]),
+  MERCHANT_KEYS: JSON.stringify(
+    (['server', 'reader', 'admin', 'operator'] as const).map((name) => SANDBOX_KEYS[name]),
+  ),
   QUOTE_KEYS: JSON.stringify([SANDBOX_KEYS.quote]),
   PAYER_PRICES: 'quote,catalogue',
   DEPLOYMENT_NAME: SANDBOX_KEYS.deployment,

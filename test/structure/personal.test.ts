@@ -8,7 +8,9 @@ const NOT_PERSONAL: Record<string, string> = {
   orders: `out_sub_mch_id out_trade_no out_mch_id out_shop_id pay_platform trade_type total_fee fee_type state version
     flag created_at updated_at time_expire sends lease_token lease_holder lease_until_ms looked_at_ms paid_at cash_fee
     settlement_total_fee wallet_state next_due_at_ms looks fruitless not_founds notified_at_ms refunded_fen late_policy
-    reserved_fen quote_iss purged_at`,
+    reserved_fen quote_iss purged_at shipped_at`,
+  // What a sub-merchant brings is a shop's; its keys are sealed.
+  merchants: 'out_sub_mch_id out_mch_id out_shop_id order_prefix disabled_at version changed_at sealed',
   order_events: 'out_sub_mch_id out_trade_no seq at kind from_state to_state detail',
   refunds: `out_sub_mch_id out_refund_no out_trade_no refund_fee origin state version created_at updated_at sends
     next_due_at_ms looks wallet_state`,

@@ -1,9 +1,10 @@
 import { createClient, isSettled, PayError, type Client, type OrderView } from '../client/client'
 import { fetchTransport } from '../client/transports'
+import { yuan } from '../money'
 import type { CashierConfig, LoginApp } from './config'
 import { base64url, makeBytes, sendForCode, takeReturn } from './login'
 import { openMemory, type KeptOrder } from './memory'
-import { readPurchase, yuan, type Purchase } from './purchase'
+import { readPurchase, type Purchase } from './purchase'
 import { openScreen, type Action, type Phase, type Screen } from './screen'
 import { findWallet, type Hint, type Wallet } from './wallet'
 

@@ -49,9 +49,3 @@ function readQuote(quote: string): Pick<Purchase, 'what' | 'totalFen'> {
     return { what: undefined, totalFen: undefined }
   }
 }
-
-/** 1880 → `18.80`: on the digits, because money is never a fraction here. */
-export function yuan(fen: number): string {
-  const digits = String(fen).padStart(3, '0')
-  return `${digits.slice(0, -2).replace(/\B(?=(\d{3})+$)/g, ',')}.${digits.slice(-2)}`
-}

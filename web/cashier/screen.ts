@@ -1,5 +1,5 @@
 import type { OrderView } from '../client/client'
-import { yuan } from './purchase'
+import { yuan } from '../money'
 import type { WalletKind } from './wallet'
 
 /** `halted`: nothing can be paid from here. */

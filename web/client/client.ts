@@ -71,6 +71,27 @@ const LOOK_MS = [1000, 2000, 2000, 3000, 3000, 5000, 5000, 8000]
 
 const sleepMs = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
+/** Sends once and reads what a function says: its answer, or a PayError. */
+export async function askOnce<T>(transport: Transport, request: Sent): Promise<T> {
+  let status = 0
+  let retryAfterS: number | undefined
+  let read: unknown
+  try {
+    const answer = await transport(request)
+    status = answer.status
+    retryAfterS = Number(answer.retryAfter) || undefined
+    read = JSON.parse(answer.text)
+  } catch {
+    // A page of a proxy is no answer of a function either.
+  }
+  const problem = read as PayError['problem'] & object
+  if (typeof read !== 'object' || !read) throw new PayError('no_answer', status)
+  if (status >= 200 && status < 300) return read as T
+  throw problem.code
+    ? new PayError(problem.code, status, problem, retryAfterS)
+    : new PayError('no_answer', status)
+}
+
 export type Client = ReturnType<typeof createClient>
 
 export function createClient(options: {
@@ -82,25 +103,7 @@ export function createClient(options: {
   const { base, transport, sleep = sleepMs } = options
   let { session } = options
 
-  async function once<T>(request: Sent): Promise<T> {
-    let status = 0
-    let retryAfterS: number | undefined
-    let read: unknown
-    try {
-      const answer = await transport(request)
-      status = answer.status
-      retryAfterS = Number(answer.retryAfter) || undefined
-      read = JSON.parse(answer.text)
-    } catch {
-      // A page of a proxy is no answer of a function either.
-    }
-    const problem = read as PayError['problem'] & object
-    if (typeof read !== 'object' || !read) throw new PayError('no_answer', status)
-    if (status >= 200 && status < 300) return read as T
-    throw problem.code
-      ? new PayError(problem.code, status, problem, retryAfterS)
-      : new PayError('no_answer', status)
-  }
+  const once = <T>(request: Sent) => askOnce<T>(transport, request)
 
   /** Only for what may be sent twice. */
   async function retrying<T>(request: Sent): Promise<T> {

@@ -179,6 +179,8 @@ const DOORS: Tried[] = [
 
 beforeAll(async () => {
   town = await openTown({
+    // What is put where it does not belong is not described.
+    undescribed: true,
     env: {
       PAYER_ORDERS_PER_MINUTE: '10000',
       PAYER_OPEN_ORDERS_MAX: '10000',

@@ -33,6 +33,8 @@ async function instance(routes: typeof notifyRoutes, port: number) {
     ...testEnv,
     CALLERS: '',
     ...peopleEnv('http://127.0.0.1:1', logins),
+    // With it the sub-merchants in the database are read once, at an instance's first event: see subMerchants.test.ts.
+    DATA_KEYS: '',
     DATABASE_URL: `mysql://user:password@127.0.0.1:${port}/orders`,
   })
   const app = await createApp(config, {

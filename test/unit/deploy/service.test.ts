@@ -5,6 +5,7 @@ import { ROOT } from '../../../deploy/bundle'
 import { readLocalStage } from '../../../deploy/invokeLocal'
 import { hideSecrets } from '../../../deploy/print'
 import { refuseService } from '../../../deploy/refuse'
+import { SIGNED_HEADERS } from '../../../shared/access/signed'
 import { sandboxEnv } from '../../../local/sandbox/env'
 import { wantedService } from './wanted'
 
@@ -112,7 +113,7 @@ describe('refused before any call', () => {
   })
 })
 
-test('a page of another origin may send what payers send and read what helps it; without cors none may', () => {
+test('a page of another origin may send what payers and operators send and read what helps it; without cors none may', () => {
   const corsOf = (cors?: { origins: string[] }) =>
     wantedService((yml) => {
       if (cors) yml.functions['createOrder']!.events![0]!.http!.cors = cors
@@ -122,12 +123,39 @@ test('a page of another origin may send what payers send and read what helps it;
       Enable: true,
       Origins: ['https://shop.example.com'],
       Methods: ['POST'],
-      Headers: ['content-type', 'authorization', 'x-session-secret', 'idempotency-key'],
+      Headers: [
+        ...['content-type', 'idempotency-key', 'authorization', 'x-session-secret'],
+        ...Object.values(SIGNED_HEADERS),
+      ],
       ExposeHeaders: ['retry-after', 'x-request-id'],
       Credentials: false,
     },
   })
   expect(corsOf()).toMatchObject({ cors: { Enable: false } })
+})
+
+test('a page may send what any path of the function takes', () => {
+  const { functions } = wantedService((yml) => {
+    yml.functions['board'] = {
+      handler: 'board.main_handler',
+      events: [
+        { http: { method: 'GET', path: '/board/day', cors: true } },
+        { http: { method: 'GET', path: '/board/orders' } },
+        { http: { method: 'POST', path: '/board/resolve/{id}' } },
+      ],
+    }
+  })
+  expect(functions.at(-1)!.triggers[0]).toMatchObject({ cors: { Enable: true, Methods: ['GET', 'POST'] } })
+})
+
+test('every function a page of ours calls takes the cors of its stage, and no other does', () => {
+  const { functions } = parse(readFileSync(join(ROOT, 'serverless.yml'), 'utf8')) as {
+    functions: Record<string, { events?: { http?: { cors?: string } }[] }>
+  }
+  const open = Object.entries(functions).filter(([, { events = [] }]) => events[0]?.http?.cors !== undefined)
+  expect(open.map(([name]) => name).sort()).toEqual(
+    ['board', 'closeOrder', 'createOrder', 'refund', 'session', 'status'].sort(),
+  )
 })
 
 test('sls print shows references, and of secrets only that they are set', () => {
