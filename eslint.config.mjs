@@ -74,7 +74,7 @@ const proofs = {
 }
 
 export default tseslint.config(
-  { ignores: ['node_modules/', '.build/', '.local/', '**/*.cjs', '**/*.mjs'] },
+  { ignores: ['node_modules/', '.build/', '.local/', '**/*.cjs', '**/*.mjs', 'examples/**/lib/*.js'] },
   ...tseslint.configs.recommendedTypeChecked,
   {
     languageOptions: { parserOptions: { projectService: true } },
