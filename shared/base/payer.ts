@@ -16,7 +16,7 @@ export const ERASED = 'erased'
 
 /** What stands in an old row in place of the id: whoever has the id finds the row, the row does not tell the id. */
 export const hashedPayerId = ({ out_sub_mch_id, ...payer }: StoredPayer): string =>
-  payer.payer_id === ERASED || payer.payer_id.startsWith(HASHED)
+  payer.payer_id === '' || payer.payer_id === ERASED || payer.payer_id.startsWith(HASHED)
     ? payer.payer_id
     : HASHED + payerHash(out_sub_mch_id, payer)
 
@@ -26,8 +26,9 @@ export const isPayerOf = (row: StoredPayer, payer_id: unknown): boolean =>
   row.payer_id === ERASED ||
   (typeof payer_id === 'string' && row.payer_id === hashedPayerId({ ...row, payer_id }))
 
-/** As `payerHash`, for whoever a row names; none for an erased one. */
+/** As `payerHash`, for whoever a row names; none for an erased one, or where nobody is named because anybody may scan. */
 export function storedPayerHash(row: StoredPayer): string | undefined {
+  if (row.payer_id === '') return undefined
   const id = hashedPayerId(row)
   return id === ERASED ? undefined : id.slice(HASHED.length)
 }

@@ -15,6 +15,7 @@ const LENGTH = 16
 export function payerTags(secret: Secret | undefined, random: Random): PayerTag {
   let key: KeyObject | undefined
   return (payer) => {
+    if (payer.payer_id === '') return 'nobody'
     const hash = storedPayerHash(payer)
     if (hash === undefined) return ERASED
     key ??= deriveKey(secret?.reveal() ?? random(32).toString('hex'), 'payers in the log')

@@ -46,6 +46,25 @@ describe('for the merchant', () => {
     expect((await shop.order(order.out_trade_no as string)).state).toBe('paid')
   })
 
+  test('refunds to whoever scanned are not counted as those of one payer', async () => {
+    await open({
+      env: { PAYER_REFUNDS_PER_DAY: '1' },
+      overrides: { authorize: async () => ({ id: 'till', kind: 'merchant' }) },
+    })
+    const refunded = async (number: string, id: string) => {
+      shop.sandbox.pay(number)
+      await shop.refresh(number)
+      return (await shop.refund(number, { refund_fee: 100, out_refund_no: `sb01${id}` })).statusCode
+    }
+    const scanned = async () => (await shop.create(body('scan_code_pay'))).body.out_trade_no as string
+    expect(await refunded(await scanned(), 'r1')).toBeLessThan(300)
+    expect(await refunded(await scanned(), 'r2')).toBeLessThan(300)
+    // A payer who is named has their one.
+    const [one, two] = [await shop.place(), await shop.place()]
+    expect(await refunded(one, 'r3')).toBeLessThan(300)
+    expect(await refunded(two, 'r4')).toBe(429)
+  })
+
   test.each(NAMES)('%s that nobody pays is closed at its expiry, with proof', async (name) => {
     await open()
     const { body: order } = await shop.create(body(name))

@@ -44,25 +44,26 @@ var isPassing = ({ code, status }) => code === "no_answer" || code === "order_in
 var RETRY_MS = [500, 1500, 3e3];
 var LOOK_MS = [1e3, 2e3, 2e3, 3e3, 3e3, 5e3, 5e3, 8e3];
 var sleepMs = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+async function askOnce(transport, request) {
+  let status = 0;
+  let retryAfterS;
+  let read;
+  try {
+    const answer = await transport(request);
+    status = answer.status;
+    retryAfterS = Number(answer.retryAfter) || void 0;
+    read = JSON.parse(answer.text);
+  } catch {
+  }
+  const problem = read;
+  if (typeof read !== "object" || !read) throw new PayError("no_answer", status);
+  if (status >= 200 && status < 300) return read;
+  throw problem.code ? new PayError(problem.code, status, problem, retryAfterS) : new PayError("no_answer", status);
+}
 function createClient(options) {
   const { base, transport, sleep = sleepMs } = options;
   let { session } = options;
-  async function once(request) {
-    let status = 0;
-    let retryAfterS;
-    let read;
-    try {
-      const answer = await transport(request);
-      status = answer.status;
-      retryAfterS = Number(answer.retryAfter) || void 0;
-      read = JSON.parse(answer.text);
-    } catch {
-    }
-    const problem = read;
-    if (typeof read !== "object" || !read) throw new PayError("no_answer", status);
-    if (status >= 200 && status < 300) return read;
-    throw problem.code ? new PayError(problem.code, status, problem, retryAfterS) : new PayError("no_answer", status);
-  }
+  const once = (request) => askOnce(transport, request);
   async function retrying(request) {
     for (let turn = 0; ; turn++) {
       try {
