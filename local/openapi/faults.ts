@@ -201,6 +201,7 @@ export const FAULT_HELP: Record<FaultCode, Help> = {
       'A micro_pay order is never closed: the payer may be typing the password.',
     ],
     ['用 ?refresh=1 查询,直到有结果。', 'Read it with ?refresh=1 until it is decided.'],
+    ['out_trade_no', 'state'],
   ),
   data_keys_missing: help(
     'no',

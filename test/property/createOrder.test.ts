@@ -45,6 +45,7 @@ test('POST /orders takes what the rules allow and nothing else, whatever is sent
     'body_too_large',
     'caller_not_allowed',
     'caller_unknown',
+    'head_invalid',
     'idempotency_key_invalid',
     'idempotency_required',
   ])
@@ -116,7 +117,8 @@ function checkRefusal({ statusCode, headers, body }: Answer, { faults }: Verdict
     faults.some(({ code }) => code === body.code),
     about,
   )
-  if (body.code !== 'body_invalid') assert.equal(body.fields, undefined)
+  if (body.code === 'head_invalid') assert.equal(body.fields.length, 1)
+  else if (body.code !== 'body_invalid') assert.equal(body.fields, undefined)
   else {
     assert(body.fields.length > 0, about)
     const traps = faults.filter(({ trap }) => trap !== undefined)

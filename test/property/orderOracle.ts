@@ -39,8 +39,13 @@ const DEPTH_MAX = 16
 /** The reader below calls itself. */
 const READER_DEPTH_MAX = 500
 
+const isNoText = (value: unknown): boolean =>
+  [value].flat().some((text) => typeof text === 'string' && /\0|\p{Surrogate}/u.test(text))
+
 export function judge(event: Event, nowS: number): Verdict {
   const faults: Fault[] = []
+  // Refused before anything else is looked at.
+  if (Object.values(event.headers ?? {}).some(isNoText)) faults.push({ code: 'head_invalid' })
   const caller = header(event, 'x-local-caller') ?? 'local'
   const callerId = caller.replace(/^payer:/, '')
   if (!/^[\w-]{1,40}$/.test(callerId)) faults.push({ code: 'caller_unknown' })

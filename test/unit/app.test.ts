@@ -1,6 +1,9 @@
 import { createApp } from '../../shared/app'
-import { readConfig } from '../../shared/base/config'
-import { openWorld, orderBody, testEnv } from '../support/world'
+import { readConfig, type Env } from '../../shared/base/config'
+import { openWorld, orderBody, testEnv as sandboxed } from '../support/world'
+
+/** With data keys an App looks for sub-merchants in the database; there is none here. */
+const testEnv: Env = { ...sandboxed, DATA_KEYS: '' }
 
 test('a bundle of your own brings its authorize, and then needs no CALLERS', async () => {
   const { CALLERS: _, ...env } = testEnv

@@ -11,12 +11,15 @@ import { door } from '../../shared/http/door'
 import { createPost } from '../../shared/net/post'
 import { KEEP_MS } from '../../shared/tencent/secrets'
 import { startSsm, type Ssm } from '../support/ssm'
-import { fileStore, freshNumber, orderBody, sandboxPost, testEnv } from '../support/world'
+import { fileStore, freshNumber, orderBody, sandboxPost, testEnv as sandboxed } from '../support/world'
 
 /** What a function keeps between events, and what becomes of it when a secret changes. */
 let ssm: Ssm
 let nowMs: number
 const clock = { nowMs: () => nowMs, sleep: async () => undefined }
+/** With data keys an App looks for sub-merchants in the database; there is none here. */
+const testEnv = { ...sandboxed, DATA_KEYS: '' }
+
 let lines: Record<string, unknown>[]
 beforeEach(async () => {
   nowMs = Date.now()
