@@ -6,9 +6,9 @@ module.exports = {
   testMatch: ['<rootDir>/test/**/*.test.ts'],
   transform: {
     '\\.ts$': ['@swc/jest', { jsc: { target: 'es2022', parser: { syntax: 'typescript' } } }],
-    'node_modules/jose/.*\\.js$': ['@swc/jest', { jsc: { target: 'es2022' } }],
+    'node_modules/(jose|qr)/.*\\.js$': ['@swc/jest', { jsc: { target: 'es2022' } }],
   },
-  // jose comes as ES modules alone.
-  transformIgnorePatterns: ['/node_modules/(?!jose/)'],
+  // These come as ES modules alone.
+  transformIgnorePatterns: ['/node_modules/(?!(jose|qr)/)'],
   modulePathIgnorePatterns: ['<rootDir>/.build/'],
 }

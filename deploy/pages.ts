@@ -137,3 +137,9 @@ async function buildPage(
     .replace('{{config}}', () => embed(config))
   writeFileSync(join(folder, 'index.html'), html)
 }
+
+/** It asks nobody for anything. */
+export const scanPolicy = (): string => policyOf({ connect: ["'none'"], frames: ["'none'"] })
+
+/** The code of a scan_code_pay order, in `outdir`/scan. */
+export const buildScan = (outdir: string): Promise<void> => buildPage('scan', outdir, {}, scanPolicy())

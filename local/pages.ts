@@ -6,8 +6,10 @@ import {
   buildBoard,
   buildCashier,
   buildConsole,
+  buildScan,
   pagePolicy,
   policyOf,
+  scanPolicy,
   type CashierConfig,
 } from '../deploy/pages'
 import { SANDBOX_APPS } from './sandbox/logins'
@@ -65,12 +67,14 @@ export async function buildPages(
   }
   await buildCashier(config, outdir)
   await buildBoard({ api: origin }, outdir)
+  await buildScan(outdir)
   await buildConsole({ sandbox: sandboxOrigin }, outdir)
   const policy = `${pagePolicy(apiOrigins(config))}; frame-ancestors 'self'`
   const cashier = readPage(outdir, 'cashier', policy)
   const asks = { connect: [sandboxOrigin], frames: ["'self'", sandboxOrigin] }
   const console = readPage(outdir, 'console', `${policyOf(asks)}; frame-ancestors 'none'`)
   const board = readPage(outdir, 'board', `${boardPolicy({ api: origin })}; frame-ancestors 'none'`)
+  const scan = readPage(outdir, 'scan', `${scanPolicy()}; frame-ancestors 'self'`)
   // The phone of the console: the cashier as it is, with a bridge in front of it.
   const page = cashier.get('/cashier/')!
   const html = page.body
@@ -84,6 +88,7 @@ export async function buildPages(
     ...cashier,
     ...console,
     ...board,
+    ...scan,
     ['/board/', openWithKey(board.get('/board/')!)],
     ['/', console.get('/console/')!],
     ['/console/phone/', { ...page, body: Buffer.from(html) }],

@@ -37,6 +37,9 @@ import type { Payments } from './context'
 type Query = Readonly<Record<string, string>>
 type Page<Name extends string, Row> = Record<Name, Row[]> & { next: string | null }
 
+/** A wallet's number is of one order; what says so of more is shown whole, and is no page. */
+const SAME_ID_MAX = 100
+
 /** Pages of orders, the latest first; of a search, by number, the highest first. Throws the Fault `query_invalid`. */
 export async function listBoardOrders(
   payments: Payments,
@@ -57,7 +60,7 @@ export async function listBoardOrders(
   // A transaction id is whole, so what it finds belongs to the first page.
   const paidAs =
     before === undefined
-      ? await listOrdersByTransaction(store, { ...own, transaction_id: search, limit })
+      ? await listOrdersByTransaction(store, { ...own, transaction_id: search, limit: SAME_ID_MAX })
       : []
   const numbers = new Set(paidAs.map(({ out_trade_no }) => out_trade_no))
   const rest = byNumber.filter(({ out_trade_no }) => !numbers.has(out_trade_no))

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Client } from 'pg'
 import { CONNECT_TIMEOUT_MS, readServerAddress } from '../base/databaseUrl'
 import type { Wire } from './connection'
+import { withoutValues } from './driverError'
 
 /** TencentDB for PostgreSQL, 11 and later. */
 export async function openPostgres(url: string): Promise<Wire> {
@@ -27,8 +28,12 @@ export async function openPostgres(url: string): Promise<Wire> {
   await client.connect()
   return {
     async query(sql, parameters) {
-      const { rows, rowCount } = await client.query<Record<string, unknown>>(sql, parameters as unknown[])
-      return { rows, affected: rowCount ?? 0 }
+      try {
+        const { rows, rowCount } = await client.query<Record<string, unknown>>(sql, parameters as unknown[])
+        return { rows, affected: rowCount ?? 0 }
+      } catch (error) {
+        throw withoutValues(error)
+      }
     },
     isAlive: () => alive,
     destroy() {

@@ -167,6 +167,21 @@ beforeAll(async () => {
         active: sku === 'tea' ? 1 : 0,
       })
       .execute()
+  await store.db
+    .insertInto('anomalies')
+    .values({
+      id: 'amount_differs:sb01odd',
+      kind: 'amount_differs',
+      out_sub_mch_id: SANDBOX_MERCHANT.out_sub_mch_id,
+      out_trade_no: 'sb01odd',
+      evidence: '{"total_fee":1}',
+      first_at: nowS(),
+      last_at: nowS(),
+      times: 1,
+      resolved_at: null,
+      resolution: null,
+    })
+    .execute()
   await store.close()
   Object.assign(process.env, sandboxEnv(far.baseUrl, `sqlite:${path}`, '127.0.0.1'), {
     ...peopleEnv(far.origin, far.logins),
@@ -392,6 +407,40 @@ test('POST /notify: kept, refused, and too late', async () => {
   expect((await notify('x'.repeat(65 * 1024))).status).toBe(401)
 })
 
+test('the board: every page, what is no query, and an anomaly resolved', async () => {
+  const key = SANDBOX_KEYS.operator
+  for (const page of ['orders', 'unshipped', 'anomalies', 'day']) {
+    expect((await signed('GET', `/board/${page}`, { key })).status).toBe(200)
+    const no = page === 'day' ? 'date=2026-02-30' : 'limit=0'
+    expect(await codeOf(signed('GET', `/board/${page}?${no}`, { key }))).toBe('query_invalid')
+  }
+  const resolve = (path: string, body: unknown) => codeOf(signed('POST', path, { key, body }))
+  for (const at of ['/board/anomalies/ID/resolve', '/board/resolve/ID']) {
+    const path = (id: string) => at.replace('ID', encodeURIComponent(id))
+    expect(await resolve(path('amount_differs:sb01odd'), { note: '已核对' })).toBe(200)
+    expect(await resolve(path('no'), { note: '已核对' })).toBe('anomaly_not_found')
+    expect(await resolve(path('amount_differs:sb01odd'), {})).toBe('body_invalid')
+  }
+})
+
+test('micro_pay is made, and not closed by anybody', async () => {
+  const out_trade_no = freshNumber()
+  const body = {
+    trade_type: 1,
+    pay_content: {
+      out_trade_no,
+      total_fee: 1880,
+      body: '湖心-上海人民广场店-大杯',
+      author_code: '134567890123450001',
+    },
+    pay_mch_key: { pay_platform: 1 },
+    order_client: { machine_no: 'till-1', sn_code: 'sn-1' },
+  }
+  expect((await signed('POST', '/orders', { body })).status).toBe(201)
+  for (const path of [`/orders/${out_trade_no}/close`, `/close/${out_trade_no}`])
+    expect(await codeOf(signed('POST', path))).toBe('micro_pay_not_closable')
+})
+
 describe('whoever calls', () => {
   const asking = checkedDoors()
 
@@ -400,7 +449,7 @@ describe('whoever calls', () => {
     async (method, path) => {
       const url = path.replace('{out_trade_no}', 'sb01nothing')
       expect(await codeOf(call(method, url))).toBe('caller_unknown')
-      const key = path === '/session/revoke' ? SANDBOX_KEYS.server : SANDBOX_KEYS.admin
+      const key = /revoke|resolve/.test(path) ? SANDBOX_KEYS.server : SANDBOX_KEYS.admin
       expect(await codeOf(signed(method, url, { key }))).toBe('caller_not_allowed')
       const headers = signatureOf(method, url, '')
       await call(method, url, { headers })
@@ -433,6 +482,8 @@ test('too many logins', async () => {
 const MET_ELSEWHERE = {
   'POST /orders quote_missing': 'test/unit/payments/price.test.ts',
   'POST /orders sku_missing': 'test/unit/payments/price.test.ts',
+  'POST /orders merchant_disabled': 'test/unit/subMerchants.test.ts',
+  'POST /orders data_keys_missing': 'test/unit/payments/micro.test.ts',
   'POST /orders payers_cannot_order': 'test/unit/payments/price.test.ts',
   'POST /orders quote_used': 'test/unit/payments/price.test.ts',
   'POST /session database_unavailable': 'test/unit/access/session.test.ts',

@@ -370,7 +370,7 @@ function body(node: ObjectNode, faults: Fault[], nowS: number): void {
         detail: may(detail),
         remark: may(text(0, 127)),
         time_expire: may(whole(nowS + 120, nowS + 7200)),
-        author_code: may(text(16, 24)),
+        author_code: may(digits),
         wxpay_pay_content_ext: may(
           object({
             attach: may(text(0, 127)),
@@ -425,6 +425,11 @@ const orderNumber: Rule = (node, path, fault) => {
   if (typeof value !== 'string' || value.length > 32) return fault(path)
   const own = value.startsWith(order_prefix) ? value.slice(order_prefix.length) : ''
   if (own === '' || /[^0-9A-Za-z]/.test(own)) fault(path)
+}
+
+const digits: Rule = (node, path, fault) => {
+  const value = valueOf(node)
+  if (typeof value !== 'string' || !/^\d{16,24}$/.test(value)) fault(path)
 }
 
 const payer = (max: number): Rule => text(1, max)
