@@ -191,6 +191,7 @@ export class OneConnection implements Driver, DatabaseConnection {
     try {
       return await answerInTime(wire, sql, parameters, this.statementTimeoutMs)
     } catch (error) {
+      loseValues(error)
       if (
         error instanceof Disconnected ||
         !wire.isAlive() ||
@@ -231,4 +232,13 @@ export class OneConnection implements Driver, DatabaseConnection {
     this.#wire?.destroy()
     this.#wire = undefined
   }
+}
+
+/** What drivers add to an error: the statement with its values in it, or the row that was refused. */
+const QUOTING = ['sql', 'parameters', 'detail', 'where', 'internalQuery']
+
+/** Code and message stay; what quotes a row, and so a payer, goes before anybody can write it down. */
+function loseValues(error: unknown): void {
+  if (typeof error !== 'object' || error === null) return
+  for (const name of QUOTING) delete (error as Record<string, unknown>)[name]
 }

@@ -2,7 +2,6 @@ import { readFileSync } from 'node:fs'
 import { createConnection, type Connection, type QueryError, type ResultSetHeader } from 'mysql2'
 import { CONNECT_TIMEOUT_MS, readServerAddress } from '../base/databaseUrl'
 import type { Wire } from './connection'
-import { withoutValues } from './driverError'
 
 /** TencentDB for MySQL (5.7, 8.0), TDSQL-C, MariaDB. Text protocol, utf8mb4. */
 export async function openMysql(url: string): Promise<Wire> {
@@ -47,7 +46,7 @@ export async function openMysql(url: string): Promise<Wire> {
 function query(connection: Connection, sql: string, parameters: readonly unknown[]) {
   return new Promise<{ rows: unknown[]; affected: number }>((resolve, reject) => {
     connection.query(sql, parameters as unknown[], (error: QueryError | null, result: unknown) => {
-      if (error) reject(withoutValues(error))
+      if (error) reject(error)
       else if (Array.isArray(result)) resolve({ rows: result, affected: 0 })
       else resolve({ rows: [], affected: (result as ResultSetHeader).affectedRows })
     })

@@ -2,7 +2,6 @@ import { readFileSync } from 'node:fs'
 import { Client } from 'pg'
 import { CONNECT_TIMEOUT_MS, readServerAddress } from '../base/databaseUrl'
 import type { Wire } from './connection'
-import { withoutValues } from './driverError'
 
 /** TencentDB for PostgreSQL, 11 and later. */
 export async function openPostgres(url: string): Promise<Wire> {
@@ -28,12 +27,8 @@ export async function openPostgres(url: string): Promise<Wire> {
   await client.connect()
   return {
     async query(sql, parameters) {
-      try {
-        const { rows, rowCount } = await client.query<Record<string, unknown>>(sql, parameters as unknown[])
-        return { rows, affected: rowCount ?? 0 }
-      } catch (error) {
-        throw withoutValues(error)
-      }
+      const { rows, rowCount } = await client.query<Record<string, unknown>>(sql, parameters as unknown[])
+      return { rows, affected: rowCount ?? 0 }
     },
     isAlive: () => alive,
     destroy() {

@@ -65,7 +65,7 @@ test.each(combinations)(
 )
 
 test('without CALLERS nobody may call', async () => {
-  const { code, log } = await visit('createOrder.js', { CALLERS: undefined })
+  const { code, log } = await visit('createOrder.js', { CALLERS: undefined, DATA_KEYS: undefined })
   expect(code).toBe('configuration')
   expect(log).toContain('CALLERS is missing')
 })
