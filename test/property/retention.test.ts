@@ -183,7 +183,7 @@ test('after the retention nothing tells of a person, before it everything is the
         await shop.close()
       }
     }),
-    Math.max(50, Math.ceil(propertyRuns() / 100)),
+    Math.min(300, Math.max(50, Math.ceil(propertyRuns() / 100))),
   )
   // It has met what it is about.
   assert.ok(seen.purged > 0 && seen.heldBack > 0, JSON.stringify({ ...seen, states: [...seen.states] }))

@@ -13,7 +13,8 @@ test(
   5 * MINUTES,
 )
 
-test.each(PLANTS)(
+// Every third: all of them are `npm run planted-faults`, and part of `npm run prove`.
+test.each(PLANTS.filter((_, at) => at % 3 === 0))(
   `$name: noticed within ${RUNS_MAX} runs`,
   async (plant) => {
     const { seed } = await lookForPlant(plant)
@@ -23,7 +24,7 @@ test.each(PLANTS)(
 )
 
 describe('what is often built instead', () => {
-  const RUNS = 2000
+  const RUNS = 1000
 
   test(
     'closing without asking upstream loses a payment in one run of ten',
