@@ -186,9 +186,14 @@ function compose(rest: Body, price: Price, caller: Caller): Body {
   for (const [name, value] of Object.entries(priced)) {
     if (content[name] !== undefined && content[name] !== value) throw new Fault('price_differs')
   }
-  const faults: FieldFault[] = Object.keys(content)
-    .filter((name) => !PAYERS_OWN.includes(name) && !(name in priced) && !isOnlySceneInfo(rest, name))
-    .map((name) => flaw(`pay_content.${name}`, 'not_allowed', 'is not for payers to set'))
+  const key = member(rest, 'pay_mch_key')
+  const faults: FieldFault[] = [
+    ...noObjects(rest, ['pay_content', 'pay_mch_key']),
+    ...noObjects(key, ['wxpay_pay_mch_key_ext', 'alipay_pay_mch_key_ext'], 'pay_mch_key.'),
+    ...Object.keys(content)
+      .filter((name) => !PAYERS_OWN.includes(name) && !(name in priced) && !isOnlySceneInfo(rest, name))
+      .map((name) => flaw(`pay_content.${name}`, 'not_allowed', 'is not for payers to set')),
+  ]
   const { merchant_order_id } = price
   if (rest['merchant_order_id'] !== undefined && rest['merchant_order_id'] !== merchant_order_id)
     faults.push(flaw('merchant_order_id', 'not_allowed', 'is not for payers to set'))
@@ -265,7 +270,13 @@ function tradeTypeOf({ trade_type: given }: Body, payer: Payer): TradeType {
   return payer.app_kind === 'mini_program' ? TRADE_TYPE.miniProgram : TRADE_TYPE.officialAccount
 }
 
-/** A member that is an object; what is none is left for the schema to refuse. */
+/** What is composed anew is not seen by the schema, so what it would say of it is said here. */
+const noObjects = (body: Body, names: string[], within = ''): FieldFault[] =>
+  names
+    .filter((name) => body[name] !== undefined && member(body, name) !== body[name])
+    .map((name) => flaw(`${within}${name}`, 'type', 'must be an object'))
+
+/** A member that is an object; for any other value an empty one. */
 function member(body: Body, name: string): Body {
   const value = body[name]
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Body) : {}

@@ -276,6 +276,10 @@ describe('what a payer says of price or person', () => {
     [{ trade_type: 3 }, 400, 'body_invalid'],
     [{ merchant_order_id: 'cart-of-another' }, 400, 'body_invalid'],
     [{ caller: 'm:x' }, 400, 'body_invalid'],
+    [{ pay_content: [] }, 400, 'body_invalid'],
+    [{ pay_content: 'x' }, 400, 'body_invalid'],
+    [{ pay_mch_key: null }, 400, 'body_invalid'],
+    [{ pay_mch_key: { wxpay_pay_mch_key_ext: [ME] } }, 400, 'body_invalid'],
   ])('nor %j: %i %s', async (rest, status, code) => {
     await open()
     const payer = await town.login('mini_program')

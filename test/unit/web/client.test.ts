@@ -126,7 +126,7 @@ test('each call goes to the address of its function, when each has one', async (
     'POST https://a.example.com/session',
     'POST https://b.example.com/orders',
     'GET https://c.example.com/orders/sb01a?refresh=1',
-    'POST https://d.example.com/orders/sb01a/close',
+    'POST https://d.example.com/close/sb01a',
   ])
 })
 

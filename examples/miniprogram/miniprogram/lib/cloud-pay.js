@@ -105,7 +105,7 @@ function createClient(options) {
     createOrder: (wish, idempotencyKey) => retrying(make("createOrder", "/orders", wish, { "idempotency-key": idempotencyKey })),
     /** The order as it is kept. `refresh`: Cloud Pay is asked first, once in three seconds at most. */
     readOrder: (number, { refresh = false } = {}) => once(make("status", orderPath(number) + (refresh ? "?refresh=1" : ""))),
-    closeOrder: (number) => once(make("closeOrder", `${orderPath(number)}/close`, {})),
+    closeOrder: (number) => once(make("closeOrder", `/close/${encodeURIComponent(number)}`, {})),
     /**
      * Looks until the order is settled, backing off, or until `looks` are used up or `stop` says so; then the last that
      * was seen, which is never to be taken for a failure: what is not settled is unknown. `onLook` is told of each
