@@ -159,7 +159,8 @@ export function createClient(options: {
     readOrder: (number: string, { refresh = false } = {}) =>
       once<OrderStatus>(make('status', orderPath(number) + (refresh ? '?refresh=1' : ''))),
 
-    closeOrder: (number: string) => once<OrderView>(make('closeOrder', `/close/${encodeURIComponent(number)}`, {})),
+    closeOrder: (number: string) =>
+      once<OrderView>(make('closeOrder', `/close/${encodeURIComponent(number)}`, {})),
 
     /**
      * Looks until the order is settled, backing off, or until `looks` are used up or `stop` says so; then the last that
