@@ -76,6 +76,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       const url = new URL(`http://gateway${request.url ?? '/'}`)
       const page =
         request.method === 'GET' ? (pages.get(url.pathname) ?? described[url.pathname]?.()) : undefined
+      // The pages ask this origin, and may ask no other: by another name of the same machine they would get no answer.
+      if (page && request.headers.host?.startsWith('localhost'))
+        return response.writeHead(307, { location: origin + (request.url ?? '/') }).end()
       if (page) return response.writeHead(page.status ?? 200, page.headers).end(page.body)
       const route = routes.find((one) => serves(one, request.method ?? '', url.pathname))
       const handler = route && handlers.get(route.functionName)

@@ -209,6 +209,12 @@ test('the document names the gateway that serves it, and every operation has its
   expect(new Set(ids).size).toBe(ids.length)
 })
 
+test('whoever says localhost is led to the address that the pages may ask', async () => {
+  const { port } = new URL(gateway.origin)
+  const led = await fetch(`http://localhost:${port}/errors`, { redirect: 'manual' })
+  expect([led.status, led.headers.get('location')]).toEqual([307, `${gateway.origin}/errors`])
+})
+
 test('the page of error codes is served beside it', async () => {
   const page = await fetch(`${gateway.origin}/errors`)
   expect([page.status, page.headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8'])
