@@ -35,7 +35,7 @@ import { idempotencyKey } from '../../shared/http/idempotency'
 import { findDestination, Refused } from '../../shared/net/address'
 import type { Order } from '../../shared/order/order'
 import { knownMerchants, type Payments } from '../../shared/payments/context'
-import { contentHash, readOrderRequest } from '../../shared/payments/orderRequest'
+import { contentHash, payerOf, readOrderRequest } from '../../shared/payments/orderRequest'
 import { priceOrder } from '../../shared/payments/price'
 import { readQuote } from '../../shared/payments/quote'
 import { readRefundRequest } from '../../shared/payments/refund'
@@ -99,6 +99,51 @@ const written = (value: unknown, dice: Dice): string => {
 
 const letters = (dice: Dice, max: number) => dice.bytes(dice.between(1, max / 2)).toString('hex')
 const NUMBER = 'sb01fuzzed'
+
+const SCENE_INFO = '{"h5_info":{"type":"Wap","wap_url":"https://shop.example","wap_name":"shop"}}'
+
+/** The ways of paying that name nobody: a code to scan, an app, a browser, and a till. */
+function sceneBody(dice: Dice) {
+  const trade_type = dice.pick([1, 2, 4, 6])
+  const alipay = dice.chance(0.2)
+  const wechat = !alipay && dice.chance(0.95)
+  const ext: Record<number, object> = { 2: { product_id: 'p1' }, 6: { scene_info: SCENE_INFO } }
+  const client: Record<number, object> = {
+    1: { machine_no: 'till-1', sn_code: 'sn-1' },
+    6: { spbill_create_ip: dice.pick(['203.0.113.7', '203.0.113.7', 'fe80::1', '1.2.3']) },
+  }
+  return {
+    trade_type,
+    pay_content: {
+      total_fee: dice.between(1, 100),
+      body: dice.pick(['tea', '湖心-上海人民广场店-大杯']),
+      ...(trade_type === 1
+        ? { author_code: dice.pick(['134567890123450001', '284567890123450001', '13']) }
+        : {}),
+      ...(wechat && ext[trade_type] && dice.chance(0.9) ? { wxpay_pay_content_ext: ext[trade_type] } : {}),
+      ...(dice.chance(0.1) ? { time_expire: NOW_S + 900 } : {}),
+    },
+    pay_mch_key: {
+      pay_platform: alipay ? 2 : 1,
+      ...(trade_type === 4 && wechat ? { wxpay_pay_mch_key_ext: { mob_app_id: 'wxapp1' } } : {}),
+    },
+    ...(client[trade_type] && dice.chance(0.9) ? { order_client: client[trade_type] } : {}),
+  }
+}
+
+/** What a payer with a session may say of such a way: nothing of the price. */
+const sceneOfPayer = (dice: Dice) => {
+  const { trade_type, order_client, pay_mch_key, pay_content } = sceneBody(dice)
+  const { wxpay_pay_content_ext } = pay_content
+  return {
+    trade_type,
+    ...(order_client ? { order_client } : {}),
+    ...(dice.chance(0.5) ? { pay_mch_key } : {}),
+    ...(wxpay_pay_content_ext ? { pay_content: { wxpay_pay_content_ext } } : {}),
+  }
+}
+
+const anyOrderBody = (dice: Dice) => (dice.chance(0.4) ? sceneBody(dice) : orderBody(dice))
 
 function orderBody(dice: Dice) {
   const wechat = dice.chance(0.7)
@@ -428,9 +473,14 @@ export function targets({ store, env }: Ground): Target[] {
       name: 'order request',
       covers: ['shared/payments/orderRequest.ts', 'shared/base/validate.ts'],
       weight: 12,
-      make: changed(orderBody, 0.6),
+      make: changed(anyOrderBody, 0.6),
       run: (body: unknown) =>
-        taking(() => contentHash(readOrderRequest(body, payments), payer, merchants.first)),
+        taking(() => {
+          const request = readOrderRequest(body, payments)
+          payerOf(request, payer)
+          payerOf(request, merchant)
+          contentHash(request, payer, merchants.first)
+        }),
     }),
     target({
       name: 'payer’s order',
@@ -459,7 +509,7 @@ export function targets({ store, env }: Ground): Target[] {
               ...(who === payer ? { mini_program_sub_app_id: app_id } : {}),
             },
           },
-          ...(dice.chance(0.4) ? { trade_type: dice.pick([who === payer ? 9 : 3, 3]) } : {}),
+          ...(dice.chance(0.4) ? { trade_type: dice.pick([who === payer ? 9 : 3, 3, 1, 2, 4, 6]) } : {}),
           ...(dice.chance(0.1) ? { merchant_order_id: 'another' } : {}),
         }
         const body = {
@@ -471,6 +521,7 @@ export function targets({ store, env }: Ground): Target[] {
           ...(dice.chance(0.3)
             ? { pay_content: { remark: '少糖', ...(dice.chance(0.3) ? { fee_type: 'CNY' } : {}) } }
             : {}),
+          ...(dice.chance(0.15) ? sceneOfPayer(dice) : {}),
           ...(dice.chance(0.4) || who === nobodysPayer ? repeated : {}),
         }
         return { on, who, body: dice.chance(0.35) ? mutate<unknown>(body, dice) : body }
