@@ -41,7 +41,7 @@ type Handle = (
 ) => Promise<{ statusCode: number; headers: object; body: string }>
 
 /** Payers' ids and keys of the simulated shop: no log line and no answer has one. */
-const HIDDEN = /oTestPayer0001|208800000000000\d|sandbox0authen0key|simulated-data-key|whsec_/
+const HIDDEN = /oTestPayer0001|208800000000000\d|sandbox0authen0key|whsec_/
 const LIMIT_MS = 10_000
 
 export class Instances {
