@@ -26,6 +26,7 @@ import { newOrder, type NewOrder } from '../support/orders'
 import { newRefund } from '../support/refunds'
 import type { Session } from '../support/servers'
 import { startTcpProxy, type TcpProxy } from '../support/tcpProxy'
+import { MIGRATIONS } from '../support/migrationNames'
 import {
   anything,
   count,
@@ -58,15 +59,7 @@ export function storeContract(kind: Kind): void {
     test('bring a fresh database up to date, and running them again does nothing', async () => {
       const empty = open(await ready().freshDatabase())
       expect(await migrate(empty)).toEqual({
-        applied: [
-          '0001_orders',
-          '0002_true_to_the_end',
-          '0003_people',
-          '0004_merchants',
-          '0005_privacy',
-          '0006_scenes',
-          '0007_board',
-        ],
+        applied: MIGRATIONS,
         pending: [],
       })
       expect(await migrate(empty)).toEqual({ applied: [], pending: [] })
@@ -616,15 +609,7 @@ export function serverContract(kind: ServerKind): void {
     test('may be started by four at once', async () => {
       const stores = await openMany(await ready().freshDatabase(), 4)
       const reports = await Promise.all(stores.map(migrate))
-      expect(reports.flatMap((report) => report.applied)).toEqual([
-        '0001_orders',
-        '0002_true_to_the_end',
-        '0003_people',
-        '0004_merchants',
-        '0005_privacy',
-        '0006_scenes',
-        '0007_board',
-      ])
+      expect(reports.flatMap((report) => report.applied)).toEqual(MIGRATIONS)
       await inserted(stores[3]!)
     })
 

@@ -24,6 +24,7 @@ import {
   startPostgres,
   type Server,
 } from '../support/servers'
+import { MIGRATIONS } from '../support/migrationNames'
 import { openFile, type Ready } from './ready'
 import { serverContract, storeContract } from './store.contract'
 
@@ -70,15 +71,7 @@ describe('a store on SQLite', () => {
 
   test('lives in memory too', async () => {
     const memory = storeAt('sqlite::memory:')
-    expect((await migrate(memory)).applied).toEqual([
-      '0001_orders',
-      '0002_true_to_the_end',
-      '0003_people',
-      '0004_merchants',
-      '0005_privacy',
-      '0006_scenes',
-      '0007_board',
-    ])
+    expect((await migrate(memory)).applied).toEqual(MIGRATIONS)
     const order = newOrder()
     expect(await insertOrder(memory, order, 1000)).toBe('done')
     const before = await findOrder(memory, order)

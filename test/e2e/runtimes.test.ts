@@ -18,6 +18,7 @@ import { startScriptedMysql } from '../support/scriptedMysql'
 import { findMariadb, findPostgres, startMariadb, startPostgres, type Server } from '../support/servers'
 import { freshSecret, signHeaders } from '../support/town'
 import { freshNumber, orderBody, testEnv } from '../support/world'
+import { MIGRATIONS } from '../support/migrationNames'
 
 /**
  * The whole happy path of every bundle, as deployed and with its trimmed driver: HTTPS to Cloud Pay, TLS to a real
@@ -171,15 +172,7 @@ describe.each(databases)('$dialect', ({ dialect, found, start }) => {
         env: { DATABASE_URL: url.href, TENCENTCLOUD_RUNENV: 'SCF' },
         events: ['status', 'count', 'apply', 'status', 'count'].map((what) => ({ do: what })),
       })
-      const names = [
-        '0001_orders',
-        '0002_true_to_the_end',
-        '0003_people',
-        '0004_merchants',
-        '0005_privacy',
-        '0006_scenes',
-        '0007_board',
-      ]
+      const names = MIGRATIONS
       const none = { open: { orders: 0, refunds: 0, messages: 0 } }
       expect(visits.map(({ body }) => body as unknown)).toEqual([
         { applied: [], pending: names },
