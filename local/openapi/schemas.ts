@@ -9,7 +9,7 @@ import { REFUND_ORIGINS, REFUND_STATES } from '../../shared/order/refund'
 import { ORDER_STATES } from '../../shared/order/state'
 import type { Moment as MomentOf, viewEvents, viewOrder, viewRefund } from '../../shared/order/view'
 import type { Handover } from '../../shared/payments/handover'
-import { OrderRequest } from '../../shared/payments/orderRequest'
+import { OrderRequest } from '../../shared/payments/orderSchema'
 import { RefundRequest } from '../../shared/payments/refund'
 
 /**

@@ -2,7 +2,7 @@ import type { FieldFault } from '../base/errors'
 import { parseStrictJson } from '../base/json'
 import { flaw } from '../base/validate'
 import { PAY_PLATFORM, TRADE_TYPE } from '../cloudpay/enums'
-import type { OrderRequest } from './orderRequest'
+import type { OrderRequest } from './orderSchema'
 import { SCENES, sceneOf } from './scenes'
 
 /** What a body must, may and should not say, by its way of paying: read from the table of scenes. */
