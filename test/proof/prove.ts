@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { CASES, RUNS } from '../parts'
 
 /**
  * `npm run prove [-- --runs 1000000 --seed 1 --out PROOF.md]`: runs the proofs with their large numbers and writes what
@@ -11,6 +12,10 @@ import { parseArgs } from 'node:util'
  * Exits with 1 when one of them failed; the file then says so.
  */
 const root = join(__dirname, '../..')
+
+/** What `npm run test:all` has no time for. */
+const BEYOND = `Beyond \`npm run test:all\`: it plays ${RUNS.all} simulated runs, tries every third planted fault, gives a
+property ${CASES.all} cases and every parser a short round of fuzzing.`
 
 type Proof = { title: string; command: string[]; env?: Record<string, string> }
 type Result = Proof & { exitCode: number; seconds: number; output: string }
@@ -42,7 +47,13 @@ async function main(): Promise<void> {
       command: ['npx', 'jest', 'test/races'],
       env: { REQUIRE_SERVERS: '1' },
     },
+    {
+      title: `Properties at ${CASES.prove} cases`,
+      command: ['npx', 'jest', 'test/property'],
+      env: { PROPERTY_RUNS: `${CASES.prove}` },
+    },
   ]
+  console.log(BEYOND)
   const results: Result[] = []
   for (const proof of proofs) {
     console.log(`\n== ${proof.title}: ${proof.command.join(' ')}`)
@@ -96,6 +107,8 @@ function report(results: Result[], total: number): string {
 
 Commit \`${git('rev-parse', 'HEAD')}\`${changed ? ' **with changes that are not committed**' : ''}, ${new Date().toISOString()},
 Node ${process.version}, ${cpus().length} cores. ${results.length} of ${total} run.
+
+${BEYOND}
 
 | proof | command | took | |
 | --- | --- | --- | --- |

@@ -1,10 +1,11 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { FAULTS } from '../../shared/base/errors'
 import { ANOMALY_KINDS } from '../../shared/order/anomaly'
 import { MESSAGE_TYPES } from '../../shared/order/message'
 import { REFUND_STATES } from '../../shared/order/refund'
 import { ORDER_STATES } from '../../shared/order/state'
+import { QUICK, REST } from '../parts'
 
 /** What the README lists is what there is, in both languages. */
 const root = resolve(__dirname, '../..')
@@ -60,5 +61,35 @@ describe.each(['README.md', 'README.zh-CN.md'])('%s', (file) => {
     const { dependencies } = JSON.parse(read('package.json')) as { dependencies: Record<string, string> }
     for (const name of [...Object.keys(dependencies), 'libsql', 'esbuild'])
       expect(text.toLowerCase()).toContain(name)
+  })
+})
+
+describe('test/README.md', () => {
+  const text = read('test/README.md')
+  const folders = readdirSync(join(root, 'test'), { withFileTypes: true }).filter((one) => one.isDirectory())
+
+  test.each(folders.map(({ name }) => name))('says what %s/ answers', (name) =>
+    expect(text).toContain(`\`${name}/`),
+  )
+  test.each([...QUICK, ...REST].flat().filter(({ command }) => command.includes('jest')))(
+    'names the part $name, and the part runs tests',
+    ({ name, command }) => {
+      expect(text).toMatch(new RegExp(`\\| (.*, )?${name}(, .*)? +\\|`))
+      for (const path of command.filter((word) => word.startsWith('test/')))
+        expect(existsSync(join(root, path))).toBe(true)
+    },
+  )
+  test('leaves no folder with tests out of both commands', () => {
+    const paths = [...QUICK, ...REST]
+      .flat()
+      .flatMap(({ command }) => command.filter((word) => word.startsWith('test/')))
+    const tested = folders
+      .map(({ name }) => name)
+      .filter((name) =>
+        readdirSync(join(root, 'test', name), { recursive: true }).some((file) =>
+          String(file).endsWith('.test.ts'),
+        ),
+      )
+    for (const name of tested) expect(paths.some((path) => path.startsWith(`test/${name}/`))).toBe(true)
   })
 })

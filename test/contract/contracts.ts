@@ -1,7 +1,7 @@
 import { boardContract } from './board.contract'
 import { countersContract } from './counters.contract'
+import { doctorContract } from './doctor.contract'
 import { dueContract } from './due.contract'
-import { describeKinds } from './kinds'
 import { migrationsContract } from './migrations.contract'
 import { notificationsContract } from './notifications.contract'
 import { openMoneyContract } from './openMoney.contract'
@@ -9,12 +9,13 @@ import { outboxContract } from './outbox.contract'
 import { merchantsContract } from './merchants.contract'
 import { peopleContract } from './people.contract'
 import { refundsContract } from './refunds.contract'
+import type { Kind } from './ready'
 import { retentionContract } from './retention.contract'
+import { storeContract } from './store.contract'
 
-jest.setTimeout(30_000)
-
-/** What the store keeps beside orders and their events. */
-describeKinds((kind) => {
+/** What the store promises, whichever database it is on. */
+export function describeContracts(kind: Kind): void {
+  describe('orders and their events', () => storeContract(kind))
   describe('a migration', () => migrationsContract(kind))
   describe('refunds', () => refundsContract(kind))
   describe('looking after orders', () => dueContract(kind))
@@ -26,4 +27,5 @@ describeKinds((kind) => {
   describe('what is open', () => openMoneyContract(kind))
   describe('what the board reads', () => boardContract(kind))
   describe('counters and marks', () => countersContract(kind))
-})
+  describe('the doctor', () => doctorContract(kind))
+}

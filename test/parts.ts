@@ -1,0 +1,92 @@
+/**
+ * What proves this repository, in parts. `npm test` runs QUICK; `npm run test:all` runs QUICK, and then REST, which is
+ * what QUICK left out. Parts of one stage run side by side, because each of them keeps one core busy.
+ */
+export type Part = {
+  name: string
+  /** What is shown when it holds. */
+  proves: string
+  command: readonly string[]
+  env?: Readonly<Record<string, string>>
+}
+export type Stage = readonly Part[]
+
+/** Runs of the simulator. They go by their number: the second command goes on where the first one stopped. */
+export const RUNS = { quick: 5_000, all: 30_000 }
+/** Cases of each property. */
+export const CASES = { quick: 1_000, all: 10_000, prove: 100_000 }
+
+const suites = (...folders: string[]) => ['npx', 'jest', ...folders.map((folder) => `test/${folder}/`)]
+const simulation = (from: number, to: number) => ({
+  command: ['npx', 'jest', 'test/simulation/simulation.test.ts'],
+  env: { SIMULATION_SEED: `${from + 1}`, SIMULATION_RUNS: `${to - from}` },
+})
+
+/** Node alone is all it takes. */
+export const QUICK: readonly Stage[] = [
+  [
+    { name: 'types', proves: 'every program fits its types', command: ['npm', 'run', '--silent', 'types'] },
+    { name: 'lint', proves: 'the rules about the code', command: ['npx', 'eslint', '.'] },
+    {
+      name: 'format',
+      proves: 'one way of writing',
+      command: ['npx', 'prettier', '--check', '--log-level=warn', '.'],
+    },
+  ],
+  [
+    {
+      name: 'rooms',
+      proves: `each room by itself, the house, the store on SQLite, properties at ${CASES.quick} cases, the bundles`,
+      command: suites('structure', 'unit', 'contract', 'property', 'e2e'),
+      env: { PROPERTY_RUNS: `${CASES.quick}` },
+    },
+  ],
+  [
+    {
+      name: 'simulation',
+      proves: `${RUNS.quick} simulated runs lose, double and invent nothing`,
+      ...simulation(0, RUNS.quick),
+    },
+  ],
+]
+
+/** Database servers, Chromium, other Nodes, or patience. */
+export const REST: readonly Stage[] = [
+  [
+    {
+      name: 'deployed',
+      proves: 'the store on MariaDB and PostgreSQL, the bundles on three Nodes, the real sls',
+      command: suites('servers', 'sls'),
+    },
+  ],
+  [
+    {
+      name: 'browser',
+      proves: "the payer's page, the board and the console in Chromium",
+      command: suites('browser'),
+    },
+  ],
+  [{ name: 'races', proves: 'races between processes on both servers', command: suites('races') }],
+  [
+    {
+      name: 'simulation further',
+      proves: `${RUNS.all - RUNS.quick} more simulated runs, and everything that can go wrong has`,
+      ...simulation(RUNS.quick, RUNS.all),
+    },
+  ],
+  [
+    {
+      name: 'plants',
+      proves: 'guards taken away are missed; an instance may die at any await',
+      command: suites('simulation').concat('--testPathIgnorePatterns', 'simulation.test'),
+    },
+  ],
+  [
+    {
+      name: 'properties further',
+      proves: `properties at ${CASES.all} cases`,
+      command: suites('property'),
+      env: { PROPERTY_RUNS: `${CASES.all}` },
+    },
+  ],
+]
