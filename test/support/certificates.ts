@@ -1,56 +1,94 @@
-import { execFileSync } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
-import { chmodSync, writeFileSync } from 'node:fs'
+import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import forge from 'node-forge'
 
-export type Certificates = { caFile: string; certFile: string; keyFile: string }
+export type Certificates = {
+  caFile: string
+  certFile: string
+  keyFile: string
+  /** Another certificate of the same CA for the same key, as PEM. */
+  issue: (wanted: Wanted) => string
+}
 
-// Our own openssl configuration, because the machine's may add extensions that clash with these. The server
-// certificate names the address as an IP entry: clients that verify an IP address ignore DNS entries.
-const configuration = `
-[req]
-prompt = no
-distinguished_name = subject
-[subject]
-CN = overridden by -subj
-[authority]
-basicConstraints = critical, CA:TRUE
-keyUsage = critical, keyCertSign, cRLSign
-subjectKeyIdentifier = hash
-[server]
-basicConstraints = critical, CA:FALSE
-keyUsage = critical, digitalSignature
-extendedKeyUsage = serverAuth
-subjectAltName = IP:127.0.0.1, DNS:localhost
-`
+export type Wanted = {
+  names: readonly AltName[]
+  notBefore: Date
+  notAfter: Date
+}
+/** Clients that verify an IP address ignore DNS names. */
+export type AltName = { ip: string } | { dns: string }
+
+const DAY_MS = 86_400_000
 
 /** A throwaway CA and a server certificate for 127.0.0.1 and localhost, written into an existing directory. */
 export function makeCertificates(dir: string): Certificates {
-  const file = (name: string) => join(dir, name)
-  const config = file('openssl.cnf')
-  writeFileSync(config, configuration)
-
-  const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: dir, stdio: 'pipe' })
-  // Elliptic-curve keys: making one takes milliseconds, an RSA key up to a second.
-  const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
-  const request = ['req', '-config', config, ...newKey]
-  const caFile = file('ca.pem')
-  const caKey = file('ca.key')
-  const certFile = file('server.pem')
-  const keyFile = file('server.key')
-  const signingRequest = file('server.csr')
-
+  const authority = newKeys()
+  const server = newKeys()
   // Two CAs of the same name would fail with a puzzling "bad signature" instead of "unknown issuer".
-  const authorityName = `/CN=Test CA ${randomBytes(4).toString('hex')}`
-  const asAuthority = ['-x509', '-extensions', 'authority', '-subj', authorityName, '-days', '30']
-  openssl(...request, ...asAuthority, '-keyout', caKey, '-out', caFile)
+  const issuer = [{ name: 'commonName', value: `Test CA ${randomBytes(4).toString('hex')}` }]
+  const month = { notBefore: new Date(Date.now() - DAY_MS), notAfter: new Date(Date.now() + 30 * DAY_MS) }
 
-  openssl(...request, '-subj', '/CN=localhost', '-keyout', keyFile, '-out', signingRequest)
-  const issuer = ['-CA', caFile, '-CAkey', caKey, '-set_serial', '1', '-days', '30']
-  const extensions = ['-extfile', config, '-extensions', 'server']
-  openssl('x509', '-req', '-in', signingRequest, ...issuer, ...extensions, '-out', certFile)
+  const certify = (
+    publicKey: forge.pki.PublicKey,
+    subject: forge.pki.CertificateField[],
+    life: { notBefore: Date; notAfter: Date },
+    extensions: object[],
+  ): string => {
+    const certificate = forge.pki.createCertificate()
+    certificate.publicKey = publicKey
+    // Positive: a first bit of 1 would make it a negative number.
+    certificate.serialNumber = `01${randomBytes(8).toString('hex')}`
+    certificate.validity.notBefore = life.notBefore
+    certificate.validity.notAfter = life.notAfter
+    certificate.setSubject(subject)
+    certificate.setIssuer(issuer)
+    certificate.setExtensions(extensions)
+    certificate.sign(authority.privateKey, forge.md.sha256.create())
+    return forge.pki.certificateToPem(certificate)
+  }
+  const issue = ({ names, ...life }: Wanted) =>
+    certify(server.publicKey, [{ name: 'commonName', value: 'localhost' }], life, [
+      { name: 'basicConstraints', critical: true, cA: false },
+      { name: 'keyUsage', critical: true, digitalSignature: true, keyEncipherment: true },
+      { name: 'extKeyUsage', serverAuth: true },
+      {
+        name: 'subjectAltName',
+        altNames: names.map((one) => ('ip' in one ? { type: 7, ip: one.ip } : { type: 2, value: one.dns })),
+      },
+    ])
 
-  // Database servers refuse a private key that others can read.
-  for (const key of [caKey, keyFile]) chmodSync(key, 0o600)
-  return { caFile, certFile, keyFile }
+  const write = (name: string, text: string): string => {
+    const file = join(dir, name)
+    // Database servers refuse a private key that others can read.
+    writeFileSync(file, text, { mode: 0o600 })
+    return file
+  }
+  return {
+    caFile: write(
+      'ca.pem',
+      certify(authority.publicKey, issuer, month, [
+        { name: 'basicConstraints', critical: true, cA: true },
+        { name: 'keyUsage', critical: true, keyCertSign: true, cRLSign: true },
+        { name: 'subjectKeyIdentifier' },
+      ]),
+    ),
+    certFile: write('server.pem', issue({ names: [{ ip: '127.0.0.1' }, { dns: 'localhost' }], ...month })),
+    keyFile: write('server.key', server.privatePem),
+    issue,
+  }
+}
+
+/** Node makes the keys, in milliseconds; node-forge, which writes certificates, would take seconds. */
+function newKeys() {
+  const { privateKey, publicKey } = generateKeyPairSync('rsa', {
+    modulusLength: 2048,
+    privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+  })
+  return {
+    privatePem: privateKey,
+    privateKey: forge.pki.privateKeyFromPem(privateKey),
+    publicKey: forge.pki.publicKeyFromPem(publicKey),
+  }
 }

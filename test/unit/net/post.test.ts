@@ -1,6 +1,6 @@
-import { execFile, execFileSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer as createTcpServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,7 +8,7 @@ import { createServer as createTlsServer } from 'node:tls'
 import { promisify } from 'node:util'
 import { build } from 'esbuild'
 import { createPost, type NetFault, type PostAnswer } from '../../../shared/net/post'
-import { makeCertificates } from '../../support/certificates'
+import { makeCertificates, type AltName } from '../../support/certificates'
 
 /** One request as it came over the wire. */
 type Seen = { connection: number; socket: Socket; head: string; body: string }
@@ -28,11 +28,13 @@ beforeAll(() => {
   const good = makeCertificates(dir)
   ca = readFileSync(good.caFile, 'utf8')
   const key = readFileSync(good.keyFile)
+  const another = (name: AltName, from: string, until: string) =>
+    Buffer.from(good.issue({ names: [name], notBefore: new Date(from), notAfter: new Date(until) }))
   identities = {
     good: { cert: readFileSync(good.certFile), key },
-    otherName: { cert: sign('other', 'DNS:pay.example.com', '20200101000000Z', '20991231235959Z'), key },
-    expired: { cert: sign('old', 'IP:127.0.0.1', '20200101000000Z', '20200102000000Z'), key },
-    notYet: { cert: sign('new', 'IP:127.0.0.1', '20980101000000Z', '20991231235959Z'), key },
+    otherName: { cert: another({ dns: 'pay.example.com' }, '2020-01-01', '2099-12-31'), key },
+    expired: { cert: another({ ip: '127.0.0.1' }, '2020-01-01', '2020-01-02'), key },
+    notYet: { cert: another({ ip: '127.0.0.1' }, '2098-01-01', '2099-12-31'), key },
   }
 })
 
@@ -45,33 +47,6 @@ afterEach(async () => {
     await new Promise((resolve) => server.close(resolve))
   }
 })
-
-/** Another certificate of the same CA for the same key, with a name and a life of our choice. */
-function sign(name: string, altName: string, from: string, until: string): Buffer {
-  const home = join(dir, name)
-  mkdirSync(home)
-  writeFileSync(join(home, 'index.txt'), '')
-  writeFileSync(join(home, 'serial'), '1000\n')
-  writeFileSync(
-    join(home, 'ca.cnf'),
-    `[ca]\ndefault_ca = it\n[it]\ndatabase = ${home}/index.txt\nserial = ${home}/serial\nnew_certs_dir = ${home}\n` +
-      `default_md = sha256\npolicy = any\nunique_subject = no\nx509_extensions = server\n[any]\n` +
-      `commonName = supplied\n[server]\nbasicConstraints = critical, CA:FALSE\nsubjectAltName = ${altName}\n`,
-  )
-  const files = [
-    '-in',
-    join(dir, 'server.csr'),
-    '-cert',
-    join(dir, 'ca.pem'),
-    '-keyfile',
-    join(dir, 'ca.key'),
-  ]
-  const life = ['-startdate', from, '-enddate', until]
-  const out = join(home, 'cert.pem')
-  const options = ['-batch', '-notext', '-config', join(home, 'ca.cnf')]
-  execFileSync('openssl', ['ca', ...options, ...files, ...life, '-out', out], { stdio: 'pipe' })
-  return readFileSync(out)
-}
 
 async function start(reply: (seen: Seen, nth: number) => void, identity?: Identity): Promise<Far> {
   const waiting: ((seen: Seen) => void)[] = []
