@@ -1,4 +1,4 @@
-import { createConnection, type ResultSetHeader } from 'mysql2'
+import { createConnection, type ResultSetHeader, type RowDataPacket } from 'mysql2'
 import type { Db, Words } from './order'
 
 /** mysql2 as its documentation shows it, with the session our store asks for. */
@@ -16,12 +16,19 @@ export async function openDb(): Promise<Db> {
   const query: Db['query'] = (sql, parameters) =>
     new Promise((resolve, reject) => {
       connection.query(sql, parameters as unknown[], (error, result) =>
-        error ? reject(error) : resolve((result as ResultSetHeader).affectedRows),
+        error
+          ? reject(error)
+          : resolve(
+              Array.isArray(result)
+                ? { rows: result as RowDataPacket[], affected: 0 }
+                : { rows: [], affected: (result as ResultSetHeader).affectedRows },
+            ),
       )
     })
   await query('SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED', [])
   await query(
-    "SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'",
+    "SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO', " +
+      'wait_timeout = 60, innodb_lock_wait_timeout = 2',
     [],
   )
   return { query }

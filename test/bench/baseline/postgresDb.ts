@@ -15,11 +15,16 @@ export async function openDb(): Promise<Db> {
   client.on('error', () => undefined)
   await client.connect()
   await client.query(
-    "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED; SET TIME ZONE 'UTC'; SET client_encoding TO 'UTF8'",
+    'SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED; ' +
+      "SET TIME ZONE 'UTC'; SET client_encoding TO 'UTF8'; " +
+      "SET idle_in_transaction_session_timeout = '10s'; SET lock_timeout = '2s'",
   )
   return {
     // Without parameters as simple queries, as ours are.
-    query: async (sql, parameters) => (await client.query(sql, parameters as unknown[])).rowCount ?? 0,
+    async query(sql, parameters) {
+      const { rows, rowCount } = await client.query<Record<string, unknown>>(sql, parameters as unknown[])
+      return { rows, affected: rowCount ?? 0 }
+    },
   }
 }
 

@@ -1,11 +1,20 @@
 import type { NewOrder } from '../../../shared/store/tables'
 
 export const AT = 1_795_422_173
+export const JSAPI_ARGS = `{"wxpay":"${'x'.repeat(250)}"}`
+/** Where it is and where it moves to, so that one row can be moved for ever. */
+export const STATE = 'pending' as const
+
 export const DETAIL = { by: 'create' }
+/** What a create whose answer was a yes changes. */
 export const CHANGE = {
-  state: 'pending' as const,
-  jsapi_args: `{"wxpay":"${'x'.repeat(250)}"}`,
+  state: STATE,
   lease_until_ms: 0,
+  looks: 0,
+  fruitless: 0,
+  not_founds: 0,
+  due_in_ms: 20_000,
+  jsapi_args: JSAPI_ARGS,
 }
 
 export const newRow = (whose: string): NewOrder => ({
@@ -28,8 +37,7 @@ export const newRow = (whose: string): NewOrder => ({
   content_hash: 'hash',
   request_content: '{}',
   author_code_sealed: null,
-  // Already where it moves to, so that one row can be moved for ever.
-  state: 'pending',
+  state: STATE,
   version: 1,
   flag: null,
   created_at: AT,
