@@ -2,9 +2,13 @@ import { rmSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { build, type BuildOptions } from 'esbuild'
 import { bundleOptions, ROOT } from '../../deploy/bundle'
+import type { Dialect } from '../../shared/base/databaseUrl'
 
 export const OUT = join(ROOT, '.build', 'bench')
 export const clean = () => rmSync(OUT, { recursive: true, force: true })
+
+/** The drivers a measured bundle carries. */
+export const BUNDLES = [['mysql'], ['postgres'], ['mysql', 'postgres']] as const satisfies Dialect[][]
 
 /**
  * How a measured program is made. `trimmed`: as a function is bundled. `bundled`: the stock packages in one file.

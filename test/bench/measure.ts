@@ -7,38 +7,7 @@ import { freshNumber, orderBody } from '../support/world'
 
 /** Everything a measured process gets; NODE_EXTRA_CA_CERTS and NODE_OPTIONS of this one do not reach it. */
 export type Env = Record<string, string>
-
-// ── pairs ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-export const median = (values: readonly number[]): number => quantile(values, 0.5)
-
-export function quantile(values: readonly number[], at: number): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  const place = (sorted.length - 1) * at
-  const [below = NaN, above = below] = [sorted[Math.floor(place)], sorted[Math.ceil(place)]]
-  return below + (above - below) * (place - Math.floor(place))
-}
-
-export type Pair = { ours: number; theirs: number }
-
-/** One of each, then one of each, and who goes first alternates: what disturbs the machine disturbs both. */
-export async function inPairs<T>(
-  count: number,
-  ours: () => Promise<T>,
-  theirs: () => Promise<T>,
-): Promise<{ ours: T; theirs: T }[]> {
-  const pairs: { ours: T; theirs: T }[] = []
-  for (let at = 0; at < count; at++) {
-    if (at % 2 === 0) {
-      const first = await ours()
-      pairs.push({ ours: first, theirs: await theirs() })
-    } else {
-      const first = await theirs()
-      pairs.push({ theirs: first, ours: await ours() })
-    }
-  }
-  return pairs
-}
+export type Program = { file: string; env: Env }
 
 // ── cold ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -48,7 +17,7 @@ export type Cold = { ms: number; cpuMs: number }
 const CPU_MS = '(({ user, system }) => (user + system) / 1000)(process.cpuUsage())'
 
 /** From starting a bare Node process to the line with its first answer, which must be a 201. */
-export async function coldAnswer(file: string, env: Env): Promise<Cold> {
+export async function coldAnswer({ file, env }: Program): Promise<Cold> {
   const event = post(orderBody({ out_trade_no: freshNumber() }))
   const driver = `
     const { main_handler } = require(${JSON.stringify(file)})
@@ -108,7 +77,7 @@ export type Worker = { batch(count: number): Promise<Batch>; stop(): Promise<voi
  * A process that stays: on each line with a number it does that many operations, one after another. The program
  * exports `batch`, or is a function whose `main_handler` gets fresh orders.
  */
-export function startWorker(file: string, env: Env): Worker {
+export function startWorker({ file, env }: Program): Worker {
   const driver = `
     const { batch, main_handler } = require(${JSON.stringify(file)})
     const body = ${JSON.stringify(orderBody())}
