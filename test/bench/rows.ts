@@ -1,8 +1,10 @@
 import { statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Dialect } from '../../shared/base/databaseUrl'
+import type { Server } from '../support/servers'
 import { buildProgram, BUNDLES, OUT, type Way } from './build'
 import { effort } from './effort'
+import { assertSameMoves, assertSameOrders } from './likeness'
 import type { Env, Program } from './measure'
 import type { Peer, ServerDialect } from './missing'
 import {
@@ -77,9 +79,10 @@ export async function loads(report: Report): Promise<void> {
   }
 }
 
-export async function coldMysql(report: Report, env: Env): Promise<void> {
+export async function coldMysql(report: Report, server: Server, env: Env): Promise<void> {
   const baseline = await faster('baseline/mysql.ts', env)
   const own = { file: ours('mysql'), env }
+  await assertSameOrders('mysql', server, own, baseline)
   report.cold(
     'cold `createOrder`, HTTPS and MySQL',
     `hand-written with plain mysql2 (${baseline.way}, the faster way for it)`,
@@ -98,9 +101,10 @@ export async function coldWechatpay(report: Report, env: Env, wechatEnv: Env): P
   )
 }
 
-export async function coldPostgres(report: Report, env: Env): Promise<void> {
+export async function coldPostgres(report: Report, server: Server, env: Env): Promise<void> {
   const baseline = { file: await buildProgram('baseline/postgres.ts', 'trimmed'), env }
   const own = { file: ours('postgres'), env }
+  await assertSameOrders('postgres', server, own, baseline)
   report.cold(
     'cold `createOrder`, HTTPS and PostgreSQL',
     'hand-written with the same driver, trimmed alike',
@@ -109,9 +113,10 @@ export async function coldPostgres(report: Report, env: Env): Promise<void> {
   )
 }
 
-export async function warm(report: Report, env: Env): Promise<void> {
+export async function warm(report: Report, server: Server, env: Env): Promise<void> {
   const bare = { file: await buildProgram('baseline/bareMysql.ts', 'unbundled'), env }
   const own = { file: ours('mysql'), env }
+  await assertSameOrders('mysql', server, own, bare)
   const pairs = await warmPairs(own, bare)
   const against = 'bare HTTPS post, the same SQL through bare mysql2, two HMACs, the JSON'
   report.ratio('warm `createOrder` (MySQL): CPU per order', against, onlyOf(pairs, 'cpuMs'), ms, 1.25)
@@ -153,10 +158,11 @@ export async function signing(report: Report, peers: readonly Peer[], env: Env):
   }
 }
 
-export async function moves(report: Report, dialect: ServerDialect, env: Env): Promise<void> {
+export async function moves(report: Report, dialect: ServerDialect, server: Server, env: Env): Promise<void> {
   const bareSource = dialect === 'mysql' ? 'workers/moveBareMysql.ts' : 'workers/moveBarePostgres.ts'
   const own = { file: await buildProgram('workers/moveOurs.ts', 'trimmed'), env }
   const bare = { file: await buildProgram(bareSource, 'unbundled'), env }
+  await assertSameMoves(dialect, server, own, bare)
   const driver = dialect === 'mysql' ? 'mysql2' : 'pg'
   report.ratio(
     `guarded move in the store (${dialect}), CPU`,

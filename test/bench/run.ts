@@ -54,20 +54,20 @@ async function main(): Promise<void> {
       const server = await startMariadb()
       running.push(server)
       const env = envFor(await freshSchema('mysql', server))
-      await coldMysql(report, env)
+      await coldMysql(report, server, env)
       if (peers.includes('wechatpay-node-v3')) {
         const wechat = { CLOUD_PAY_BASE_URL: far.wechat, WECHATPAY_KEY_FILE: rsa.private }
         await coldWechatpay(report, env, { ...env, ...wechat })
       }
-      await warm(report, env)
-      await moves(report, 'mysql', env)
+      await warm(report, server, env)
+      await moves(report, 'mysql', server, env)
     }
     if (servers.includes('postgres')) {
       const server = await startPostgres()
       running.push(server)
       const env = envFor(await freshSchema('postgres', server))
-      await coldPostgres(report, env)
-      await moves(report, 'postgres', env)
+      await coldPostgres(report, server, env)
+      await moves(report, 'postgres', server, env)
     }
   } finally {
     await Promise.all(running.map((one) => one.stop()))

@@ -5,7 +5,8 @@ import { Agent, request } from 'node:https'
 /**
  * `createOrder` as somebody would write it by hand for one database: no library but the driver, nothing imported from
  * shared/. It stores the same columns with the same statements in the same transactions, sends the same request, and
- * gives the same answer. It does less where nobody asked, and what it leaves out makes it faster, never slower:
+ * gives the same answer; likeness.ts compares all four before anything is measured. It does less where nobody asked,
+ * and what it leaves out makes it faster, never slower:
  *
  * - Official accounts alone, of the ways to pay, with one sub-merchant. It reads who else is configured in the database,
  *   as ours does when DATA_KEYS are set, and gives up when there is somebody.
