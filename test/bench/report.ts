@@ -1,7 +1,7 @@
 import { cpus, loadavg, release, totalmem } from 'node:os'
 import { effort, isSmoke } from './effort'
 import type { Cold } from './measure'
-import { ms, onlyOf, summaryOf, type Pair, type PairOf } from './pairs'
+import { counted, ms, onlyOf, summaryOf, type Pair, type PairOf } from './pairs'
 
 type Row = {
   figure: string
@@ -72,13 +72,14 @@ export function machineText(): string {
 }
 
 export type Circumstances = {
+  commit: string
   loadBefore: string
   tookS: number
   leftOut: readonly string[]
 }
 
 /** RESULTS.md, as Markdown that is not formatted yet. */
-export function resultsText({ rows }: Report, { loadBefore, tookS, leftOut }: Circumstances): string {
+export function resultsText({ rows }: Report, { commit, loadBefore, tookS, leftOut }: Circumstances): string {
   const columns = [
     'figure',
     'against, in the same run',
@@ -90,9 +91,10 @@ export function resultsText({ rows }: Report, { loadBefore, tookS, leftOut }: Ci
   const line = (cells: string[]) => `| ${cells.join(' | ')} |`
   return `# Results of \`npm run bench\`
 
+${commit}
 ${new Date().toISOString()}, ${machineText()}.
 Load average ${loadBefore} before and ${loadText()} after ${tookS.toFixed(0)} s; nothing was pinned.
-${effort.pairs} pairs per row unless it says otherwise, A B then B A; the last figure is the median of the pairs' own ratios.
+${counted(effort.pairs)} per row unless it says otherwise, A B then B A; the last figure is the median of the pairs' own ratios.
 
 ${line(columns)}
 ${line(columns.map(() => '---'))}

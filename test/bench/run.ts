@@ -12,6 +12,7 @@ import { makeCertificates } from '../support/certificates'
 import { startMariadb, startPostgres, type Server } from '../support/servers'
 import { testEnv } from '../support/world'
 import { BUNDLES, clean, OUT } from './build'
+import { measuredCommit } from './commits'
 import { isSmoke } from './effort'
 import { startFar } from './far'
 import type { Env } from './measure'
@@ -24,6 +25,7 @@ import { loads, moves, signing, sizes, warm } from './rows'
 async function main(): Promise<void> {
   const startedMs = performance.now()
   const loadBefore = loadText()
+  const commit = measuredCommit()
   const { servers, peers, leftOut } = lookAround(true)
   const report = openReport()
   const dir = mkdtempSync(join(tmpdir(), 'bench-'))
@@ -80,7 +82,7 @@ async function main(): Promise<void> {
     console.log(`${report.rows.length} rows ran once, in ${tookS.toFixed(0)} s; their figures say nothing.`)
   } else {
     const file = join(__dirname, 'RESULTS.md')
-    const text = resultsText(report, { loadBefore, tookS, leftOut })
+    const text = resultsText(report, { commit, loadBefore, tookS, leftOut })
     writeFileSync(file, await format(text, { ...(await resolveConfig(file)), parser: 'markdown' }))
     console.log(`${report.missed()} targets missed; written to ${file}`)
   }
