@@ -4,10 +4,10 @@ import type { Certificates } from '../support/certificates'
 export type Far = { sandbox: string; wechat: string; stop(): Promise<void> }
 
 /**
- * Cloud Pay's sandbox and a stand-in for WeChat Pay, both over TLS, in a process of their
+ * Cloud Pay's sandbox, of the checkout at `root`, and a stand-in for WeChat Pay, both over TLS, in a process of their
  * own.
  */
-export async function startFar({ certFile, keyFile }: Certificates): Promise<Far> {
+export async function startFar({ certFile, keyFile }: Certificates, root?: string): Promise<Far> {
   const child = startChild(
     `
     const { readFileSync } = require('node:fs')
@@ -21,6 +21,7 @@ export async function startFar({ certFile, keyFile }: Certificates): Promise<Far
     console.log(far.baseUrl)
     console.log('https://localhost:' + wechat.address().port + '/')
     await told()`,
+    root,
   )
   const [sandbox, wechat] = [await child.line(), await child.line()]
   if (sandbox === undefined || wechat === undefined) throw new Error('the sandbox does not start')

@@ -21,11 +21,10 @@ export function killChildren(): void {
 }
 
 /**
- * Runs TypeScript in a process of its own. `load('shared/…')` there gives a module of the repository, `told()` the
- * next line that is said to it. Warnings and errors go to this process's stderr.
+ * Runs TypeScript in a process of its own. `load('shared/…')` there gives a module of the repository, or of another
+ * checkout of it at `root`, `told()` the next line that is said to it. Warnings and errors go to this process's stderr.
  */
-export function startChild(script: string): Child {
-  const root = join(__dirname, '../..')
+export function startChild(script: string, root = join(__dirname, '../..')): Child {
   const program = `
     const load = (file) => require(require('node:path').join(${JSON.stringify(root)}, file))
     const lines = require('node:readline').createInterface({ input: process.stdin })[Symbol.asyncIterator]()
