@@ -6,6 +6,8 @@ export type Effort = {
   /** Loading is short, so it takes more. */
   loadPairs: number
   warm: { processes: number; warmUp: number; batches: number; batch: number }
+  /** How many processes of each program share the pairs of a row whose operations are short. */
+  processes: number
   /** Operations in a batch whose CPU time is taken. */
   moves: number
   signatures: { hmac: number; rsa: number }
@@ -18,6 +20,7 @@ const FULL: Effort = {
   trialPairs: 9,
   loadPairs: Math.max(pairs, 31),
   warm: { processes: 3, warmUp: 300, batches: 10, batch: 100 },
+  processes: 5,
   moves: 2000,
   signatures: { hmac: 5000, rsa: 20 },
 }
@@ -28,6 +31,7 @@ const SMOKE: Effort = {
   trialPairs: 1,
   loadPairs: 1,
   warm: { processes: 1, warmUp: 3, batches: 1, batch: 3 },
+  processes: 1,
   moves: 10,
   signatures: { hmac: 10, rsa: 1 },
 }

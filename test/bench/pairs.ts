@@ -99,22 +99,27 @@ export async function warmPairs(ours: Program, theirs: Program): Promise<PairOf<
   return pairs
 }
 
-/** CPU per operation of two programs that stay, batch by batch. */
+/**
+ * CPU per operation of two programs that stay, batch by batch. Of the same program one process may stay some per cent
+ * slower than another for as long as it lives, so several share the pairs.
+ */
 export async function cpuPairs(
   [ours, ourBatch]: [Program, number],
   [theirs, theirBatch]: [Program, number],
 ): Promise<Pair[]> {
-  const workers = [startWorker(ours), startWorker(theirs)] as const
-  await inPairs(
-    Math.min(2, effort.pairs),
-    () => workers[0].batch(ourBatch),
-    () => workers[1].batch(theirBatch),
-  )
-  const pairs = await inPairs(
-    effort.pairs,
-    async () => (await workers[0].batch(ourBatch)).cpuMs,
-    async () => (await workers[1].batch(theirBatch)).cpuMs,
-  )
-  await Promise.all(workers.map((worker) => worker.stop()))
+  const pairs: Pair[] = []
+  for (let left = Math.min(effort.processes, effort.pairs); left > 0; left--) {
+    const workers = [startWorker(ours), startWorker(theirs)] as const
+    const take = (count: number) =>
+      inPairs(
+        count,
+        async () => (await workers[0].batch(ourBatch)).cpuMs,
+        async () => (await workers[1].batch(theirBatch)).cpuMs,
+      )
+    const count = Math.ceil((effort.pairs - pairs.length) / left)
+    await take(Math.min(2, count))
+    pairs.push(...(await take(count)))
+    await Promise.all(workers.map((worker) => worker.stop()))
+  }
   return pairs
 }
