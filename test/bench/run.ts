@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { generateKeyPairSync } from 'node:crypto'
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -32,9 +32,7 @@ async function main(): Promise<void> {
   const running: { stop(): Promise<void> }[] = []
   try {
     const certificates = makeCertificates(dir)
-    const rsa = { private: join(dir, 'rsa.key'), public: join(dir, 'rsa.pub') }
-    execFileSync('openssl', ['genrsa', '-out', rsa.private, '2048'], { stdio: 'pipe' })
-    execFileSync('openssl', ['rsa', '-in', rsa.private, '-pubout', '-out', rsa.public], { stdio: 'pipe' })
+    const rsa = writeRsaKeys(dir)
     clean()
     mkdirSync(OUT, { recursive: true })
     // So that what is required from the built files is found here first, and then at the root.
@@ -87,6 +85,19 @@ async function main(): Promise<void> {
     console.log(`${report.missed()} targets missed; written to ${file}`)
   }
   for (const one of leftOut) console.log(`left out: ${one}`)
+}
+
+/** For the libraries that sign with them. */
+function writeRsaKeys(dir: string): { private: string; public: string } {
+  const keys = generateKeyPairSync('rsa', {
+    modulusLength: 2048,
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+  })
+  const files = { private: join(dir, 'rsa.key'), public: join(dir, 'rsa.pub') }
+  writeFileSync(files.private, keys.privateKey, { mode: 0o600 })
+  writeFileSync(files.public, keys.publicKey)
+  return files
 }
 
 async function freshSchema(dialect: ServerDialect, server: Server): Promise<string> {
