@@ -3,6 +3,7 @@ import { Fault, FAULTS, type FaultCode } from '../../../shared/base/errors'
 import { createLog } from '../../../shared/base/log'
 import { json } from '../../../shared/http/answer'
 import { door, type Route, type ScfContext, type Visit } from '../../../shared/http/door'
+import { fakeTimeouts, settled } from '../../support/waiting'
 
 type Line = Record<string, unknown>
 type App = { log: ReturnType<typeof createLog>; name: string }
@@ -556,6 +557,9 @@ describe('a route that puts its refusals in its own words', () => {
 })
 
 describe('a route whose caller waits only so long', () => {
+  beforeEach(() => fakeTimeouts())
+  afterEach(() => jest.useRealTimers())
+
   const slow =
     (ms: number): Handle =>
     async (app, visit) => {
@@ -567,19 +571,24 @@ describe('a route whose caller waits only so long', () => {
 
   test('answers by then that no time was left, and what goes on goes on', async () => {
     const { visit, lines } = house(slow(150), undefined, { withinMs: 50 })
-    const startMs = performance.now()
-    const answer = await visit(event(), { ...plenty, request_id: 'r' })
-    expect(performance.now() - startMs).toBeLessThan(140)
+    const answering = visit(event(), { ...plenty, request_id: 'r' })
+    await jest.advanceTimersByTimeAsync(49)
+    expect(lines).toEqual([])
+    await jest.advanceTimersByTimeAsync(1)
+    const answer = await answering
     expect(answer.statusCode).toBe(503)
     expect(read(answer)).toMatchObject({ code: 'no_time_left', request_id: 'r' })
-    await new Promise((resolve) => setTimeout(resolve, 150))
+    expect(lines.map((line) => line['event'])).toEqual(['http'])
+    await jest.advanceTimersByTimeAsync(100)
     expect(lines.map((line) => line['event'])).toEqual(['http', 'came to its end'])
   })
 
   test('answers by then though the instance is still opening', async () => {
     const open = () => new Promise<App>(() => undefined)
     const { visit, boot } = house(fine, open, { withinMs: 50 })
-    expect(read(await visit(event(), plenty))).toMatchObject({ code: 'no_time_left' })
+    const answering = visit(event(), plenty)
+    await jest.advanceTimersByTimeAsync(50)
+    expect(read(await answering)).toMatchObject({ code: 'no_time_left' })
     expect(boot).toHaveLength(1)
   })
 
@@ -600,9 +609,12 @@ describe('a route whose caller waits only so long', () => {
       throw new Error('too late to be heard')
     }
     const { visit } = house(late, undefined, { withinMs: 20 })
-    expect(read(await visit(event(), plenty))).toMatchObject({ code: 'no_time_left' })
-    // An unhandled rejection would end the process of a test too.
-    await new Promise((resolve) => setTimeout(resolve, 80))
+    const answering = visit(event(), plenty)
+    await jest.advanceTimersByTimeAsync(20)
+    expect(read(await answering)).toMatchObject({ code: 'no_time_left' })
+    await jest.advanceTimersByTimeAsync(40)
+    // An unhandled rejection would end the process of a test too, but not before the next turn of the loop.
+    await settled()
   })
 
   test.each([

@@ -9,6 +9,7 @@ import { promisify } from 'node:util'
 import { build } from 'esbuild'
 import { createPost, type NetFault, type PostAnswer } from '../../../shared/net/post'
 import { makeCertificates, type AltName } from '../../support/certificates'
+import { fakeTimeouts, settled } from '../../support/waiting'
 
 /** One request as it came over the wire. */
 type Seen = { connection: number; socket: Socket; head: string; body: string }
@@ -94,7 +95,6 @@ const ok = ({ socket }: Seen, text = 'yes') =>
 
 const body = Buffer.from('{"湖心":"奶茶🧋"}')
 const wide = { timeoutMs: 60_000, answerMaxBytes: 1024 }
-const settled = () => new Promise((resolve) => setImmediate(resolve))
 
 /** The outcome as a text: `200 yes`, or the code of the fault. */
 const outcome = (answer: Promise<PostAnswer>): Promise<string> =>
@@ -499,21 +499,4 @@ function reset(socket: Socket): void {
     .flatMap(({ sockets }) => sockets)
     .find((one) => one.remotePort === socket.remotePort)
   underneath?.resetAndDestroy()
-}
-
-/** Time for setTimeout and clearTimeout alone: the client under test uses those, its sockets do not. */
-function fakeTimeouts(): void {
-  jest.useFakeTimers({
-    doNotFake: [
-      'Date',
-      'hrtime',
-      'nextTick',
-      'performance',
-      'queueMicrotask',
-      'setImmediate',
-      'clearImmediate',
-      'setInterval',
-      'clearInterval',
-    ],
-  })
 }
