@@ -11,6 +11,7 @@ import { contentKind } from '../../../shared/cloudpay/envelope'
 import { openNotification } from '../../../shared/cloudpay/notification'
 import { authenKey } from '../../../shared/cloudpay/signing'
 import { sign } from '../../support/tamper'
+import { fakeTimeouts, settled, until } from '../../support/waiting'
 import {
   alipay,
   create,
@@ -181,7 +182,9 @@ async function startReceiver(...answers: Answering[]) {
 
 describe('over HTTP', () => {
   const stops: (() => unknown)[] = []
+  beforeEach(() => fakeTimeouts())
   afterEach(async () => {
+    jest.useRealTimers()
     for (const stop of stops.splice(0).reverse()) await stop()
   })
 
@@ -191,7 +194,7 @@ describe('over HTTP', () => {
     return started
   }
   const sandbox = async (options: ServerOptions): Promise<SandboxServer> => {
-    const started = await startSandbox({ notifyRetryMs: [20, 20, 20], ...options })
+    const started = await startSandbox({ notifyRetryMs: [2000, 2000, 2000], ...options })
     stops.push(() => started.close())
     return started
   }
@@ -202,13 +205,18 @@ describe('over HTTP', () => {
     })
     return { status: answer.status, body: (await answer.json()) as Content }
   }
-  const until = async (what: () => boolean) => {
-    for (let waited = 0; !what(); waited += 5) {
-      if (waited > 3000) throw new Error('waited in vain')
-      await new Promise((resolve) => setTimeout(resolve, 5))
-    }
+  /** So many attempts have ended, and whoever wants to try again waits for its time. */
+  const attempts = async ({ notified }: SandboxServer, count: number) => {
+    await until(() => notified.length >= count)
+    await settled()
+    expect(notified).toHaveLength(count)
   }
-  const quiet = () => new Promise((resolve) => setTimeout(resolve, 80))
+  const nextRung = () => jest.advanceTimersByTime(2000)
+  /** Nothing is under way, and nobody waits for a time at which to try again. */
+  const quiet = async () => {
+    await settled()
+    expect(jest.getTimerCount()).toBe(0)
+  }
   const pays = ({ sandbox: far }: SandboxServer, content: object = {}) => {
     create(far, wechat({ content }))
     far.pay(NUMBER)
@@ -218,7 +226,7 @@ describe('over HTTP', () => {
     const { heard, url } = await receiver()
     const server = await sandbox({ notifyUrl: url })
     pays(server)
-    await until(() => server.notified.length === 1)
+    await attempts(server, 1)
     await quiet()
     expect(heard).toHaveLength(1)
     expect(heard[0]).toMatchObject({ method: 'POST', url: '/notify', type: 'application/json' })
@@ -259,7 +267,14 @@ describe('over HTTP', () => {
     )
     const server = await sandbox({ notifyUrl: url })
     pays(server)
-    await until(() => server.notified.length === 4)
+    for (const failed of [1, 2, 3]) {
+      await attempts(server, failed)
+      jest.advanceTimersByTime(1999)
+      await settled()
+      expect(heard).toHaveLength(failed)
+      jest.advanceTimersByTime(1)
+    }
+    await attempts(server, 4)
     await quiet()
     expect(server.notified.map(({ status, delivered }) => [status, delivered])).toEqual([
       [500, false],
@@ -273,9 +288,13 @@ describe('over HTTP', () => {
 
   test('gives up at the end of its ladder', async () => {
     const { heard, url } = await receiver(BAD, BAD, BAD, BAD, BAD)
-    const server = await sandbox({ notifyUrl: url, notifyRetryMs: [1, 1] })
+    const server = await sandbox({ notifyUrl: url, notifyRetryMs: [2000, 2000] })
     pays(server)
-    await until(() => server.notified.length === 3)
+    for (const failed of [1, 2]) {
+      await attempts(server, failed)
+      nextRung()
+    }
+    await attempts(server, 3)
     await quiet()
     expect(heard).toHaveLength(3)
   })
@@ -307,10 +326,19 @@ describe('over HTTP', () => {
     ],
     ['an answer without an end', (response) => void response.end('x'.repeat(70_000)), /too long/],
   ])('%s is a failure, and is tried again', async (_, answering, error) => {
-    const { url } = await receiver(answering)
-    const server = await sandbox({ notifyUrl: url, notifyTimeoutMs: 150 })
+    const { heard, url } = await receiver(answering)
+    const server = await sandbox({ notifyUrl: url, notifyTimeoutMs: 1500 })
     pays(server)
-    await until(() => server.notified.length === 2)
+    await until(() => heard.length === 1)
+    if (error.source === '^timeout$') {
+      jest.advanceTimersByTime(1499)
+      await settled()
+      expect(server.notified).toEqual([])
+      jest.advanceTimersByTime(1)
+    }
+    await attempts(server, 1)
+    nextRung()
+    await attempts(server, 2)
     expect(server.notified[0]).toMatchObject({ delivered: false, error: expect.stringMatching(error) })
     expect(server.notified[0]).not.toHaveProperty('status')
     expect(server.notified[1]).toMatchObject({ delivered: true })
@@ -321,7 +349,7 @@ describe('over HTTP', () => {
     const { url } = await receiver((response) => void response.writeHead(307, { location: other.url }).end())
     const server = await sandbox({ notifyUrl: url, notifyRetryMs: [] })
     pays(server)
-    await until(() => server.notified.length === 1)
+    await attempts(server, 1)
     expect(server.notified[0]).toMatchObject({ status: 307, delivered: false })
     expect(other.heard).toEqual([])
   })
@@ -333,7 +361,7 @@ describe('over HTTP', () => {
     const [theConsole, own] = [await receiver(), await receiver()]
     const server = await sandbox({ notifyUrl: theConsole.url, switches: { notifyUrl } })
     pays(server, { caller_notify_url: own.url })
-    await until(() => server.notified.length === 1 + atConsole)
+    await attempts(server, 1 + atConsole)
     await quiet()
     expect([theConsole.heard.length, own.heard.length]).toEqual([atConsole, 1])
   })
@@ -346,7 +374,7 @@ describe('over HTTP', () => {
   ])('an order cannot make it call out: %s', async (caller_notify_url, error) => {
     const server = await sandbox({ notifyRetryMs: [] })
     pays(server, { caller_notify_url })
-    await until(() => server.notified.length === 1)
+    await attempts(server, 1)
     expect(server.notified[0]).toMatchObject({ delivered: false, error: expect.stringMatching(error) })
   })
 
@@ -380,10 +408,11 @@ describe('over HTTP', () => {
     const { heard, url } = await receiver(BAD)
     const server = await sandbox({ notifyUrl: url })
     pays(server)
-    await until(() => server.notified.length === 1)
+    await attempts(server, 1)
     expect((await control(server, 'POST', 'notifications-off')).body).toEqual({ notifications: 'off' })
     create(server.sandbox, wechat({ content: { out_trade_no: `${order_prefix}2` } }))
     server.sandbox.pay(`${order_prefix}2`)
+    nextRung()
     await quiet()
     expect(heard).toHaveLength(1)
     await control(server, 'POST', 'notify', { out_trade_no: NUMBER })
@@ -401,9 +430,9 @@ describe('over HTTP', () => {
 
   test('stops with the server: nothing is tried again, nothing waited for', async () => {
     const { heard, url } = await receiver(BAD, () => undefined)
-    const server = await startSandbox({ notifyUrl: url, notifyRetryMs: [30, 30] })
+    const server = await startSandbox({ notifyUrl: url, notifyRetryMs: [2000, 2000] })
     pays(server)
-    await until(() => server.notified.length === 1)
+    await attempts(server, 1)
     create(server.sandbox, wechat({ content: { out_trade_no: `${order_prefix}2` } }))
     server.sandbox.pay(`${order_prefix}2`)
     await until(() => heard.length === 2)
