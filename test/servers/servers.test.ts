@@ -4,7 +4,6 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSyn
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { setTimeout as sleep } from 'node:timers/promises'
 import mysql from 'mysql2/promise'
 import pg from 'pg'
 import { makeCertificates } from '../support/certificates'
@@ -17,6 +16,7 @@ import {
   startPostgres,
   type Server,
 } from '../support/servers'
+import { until } from '../support/waiting'
 
 jest.setTimeout(90_000)
 
@@ -81,14 +81,6 @@ function processesIn(dir: string): string[] {
   })
 }
 
-async function eventually(condition: () => boolean): Promise<boolean> {
-  for (let tries = 0; tries < 400; tries++) {
-    if (condition()) return true
-    await sleep(25)
-  }
-  return false
-}
-
 const kinds = [
   {
     name: 'MariaDB',
@@ -98,6 +90,9 @@ const kinds = [
     session: mysqlSession,
     encodingSql: 'select @@character_set_database as encoding',
     encoding: 'utf8mb4',
+    sleep: 'sleep',
+    othersSql: `select info as says from information_schema.processlist
+                where id <> connection_id() and command <> 'Daemon' and user <> 'system user'`,
     cipherSql: `select variable_value as cipher from information_schema.session_status
                 where variable_name = 'Ssl_cipher'`,
   },
@@ -109,6 +104,9 @@ const kinds = [
     session: postgresSession,
     encodingSql: `select current_setting('server_encoding') as encoding`,
     encoding: 'UTF8',
+    sleep: 'pg_sleep',
+    othersSql: `select query as says from pg_stat_activity
+                where backend_type = 'client backend' and pid <> pg_backend_pid()`,
     cipherSql: `select coalesce(cipher, '') as cipher from pg_stat_ssl where pid = pg_backend_pid()`,
   },
 ]
@@ -167,32 +165,37 @@ describe.each(kinds)('a real $name server', (kind) => {
   test('killConnections ends every other session, also one that is busy', async () => {
     const database = await server.freshDatabase()
     const idle = await kind.session(server.url)
+    // Who has said goodbye is seen for a moment longer, and would be counted.
+    await until(async () => (await idle.rows(kind.othersSql)).length === 0)
     const busy = await kind.session(database)
-    const sleeping = kind.name === 'MariaDB' ? 'select sleep(60)' : 'select pg_sleep(60)'
     // MariaDB answers an interrupted sleep normally before it closes, so only the next query has to fail.
-    const interrupted = busy.rows(sleeping).catch(() => {})
-    await sleep(100)
+    const interrupted = busy.rows(`select ${kind.sleep}(600)`).catch(() => {})
+    await until(async () => String((await idle.rows(kind.othersSql))[0]?.says).includes(kind.sleep))
 
     expect(await killConnections(server)).toBe(2)
     await interrupted
     await expect(busy.rows('select 1')).rejects.toThrow()
     await expect(idle.rows('select 1')).rejects.toThrow()
-    expect(await killConnections(server)).toBe(0)
+    const watcher = await kind.session(server.url)
+    await until(async () => (await watcher.rows(kind.othersSql)).length === 0)
+    // Of those it killed before, none is left to be counted.
+    expect(await killConnections(server)).toBe(1)
     expect(await rowsFrom(kind.session(server.url), 'select 1 as one')).toEqual([{ one: 1 }])
   })
 
   test('stop leaves nothing behind, and can be called twice', async () => {
-    const home = dirname(server.caFile)
-    const connected = await kind.session(server.url)
-    expect(isAlive(server.pid)).toBe(true)
+    const stopped = await kind.start()
+    const home = dirname(stopped.caFile)
+    const connected = await kind.session(stopped.url)
+    expect(isAlive(stopped.pid)).toBe(true)
     expect(processesIn(home)).not.toEqual([])
 
-    await server.stop()
-    expect(isAlive(server.pid)).toBe(false)
+    await stopped.stop()
+    expect(isAlive(stopped.pid)).toBe(false)
     expect(processesIn(home)).toEqual([])
     expect(existsSync(home)).toBe(false)
     await expect(connected.rows('select 1')).rejects.toThrow()
-    await server.stop()
+    await stopped.stop()
   })
 
   // The three ways a test run ends without calling stop(): normally, by a crash, or killed from outside.
@@ -216,7 +219,6 @@ describe.each(kinds)('a real $name server', (kind) => {
     await ended
 
     const home = dirname(caFile)
-    expect(await eventually(() => !isAlive(pid) && !existsSync(home))).toBe(true)
-    expect(processesIn(home)).toEqual([])
+    await until(() => !isAlive(pid) && !existsSync(home) && processesIn(home).length === 0)
   })
 })
