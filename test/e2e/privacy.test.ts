@@ -1,9 +1,5 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { join } from 'node:path'
-import { text } from 'node:stream/consumers'
-import { ROOT } from '../../deploy/bundle'
 import type { Store } from '../../shared/store/open'
+import { runCommand } from '../support/cli'
 import { allRows } from '../support/rows'
 import { fileStore, freshNumber, openWorld, orderBody, type World } from '../support/world'
 
@@ -22,16 +18,10 @@ beforeEach(async () => {
 })
 afterEach(() => world.close())
 
-/** The command as it is typed. */
-async function privacy(args: string[], stdin = '') {
-  const child = spawn(
-    process.execPath,
-    [join(ROOT, 'node_modules/tsx/dist/cli.mjs'), 'cli/privacy.ts', ...args],
-    { cwd: ROOT, env: { PATH: process.env['PATH'], DATABASE_URL: `sqlite:${path}` } },
-  )
-  child.stdin.end(stdin)
-  const [out, err, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')])
-  return { out, err, code: code as number }
+async function privacy(args: string[], input = '') {
+  const env = { DATABASE_URL: `sqlite:${path}` }
+  const { code, stdout, stderr } = await runCommand('cli/privacy.ts', args, { input, env })
+  return { code, out: stdout, err: stderr }
 }
 
 async function place(payer_id: string): Promise<string> {

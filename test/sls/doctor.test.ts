@@ -11,6 +11,7 @@ import { lookAtConfiguration, lookAtNames, namesOfConfiguration, readStage } fro
 import { ROOT } from '../../deploy/bundle'
 import type { Service } from '../../deploy/service'
 import { systemClock } from '../../shared/base/time'
+import { runCommand } from '../support/cli'
 import { startControlPlane, type ControlPlane } from '../support/controlPlane'
 
 jest.setTimeout(120_000)
@@ -38,7 +39,11 @@ const run = (file: string, args: string[], env: Record<string, string>): Promise
       resolve({ code, lines: (stdout + stderr).split('\n').filter(Boolean) })
     })
   })
-const doctor = (args: string[], env: Record<string, string>) => run('tsx', ['cli/doctor.ts', ...args], env)
+const command = async (file: string, args: string[], env: Record<string, string>): Promise<Ran> => {
+  const { code, stdout, stderr } = await runCommand(file, args, { env })
+  return { code: code ?? 1, lines: (stdout + stderr).split('\n').filter(Boolean) }
+}
+const doctor = (args: string[], env: Record<string, string>) => command('cli/doctor.ts', args, env)
 const wrongs = (findings: readonly Finding[]) =>
   findings.flatMap((finding) => (finding.is === 'wrong' ? [`${finding.of}: ${finding.said}`] : []))
 
@@ -50,7 +55,7 @@ describe('npm run doctor', () => {
     expect(absent.lines.filter((line) => line.startsWith('WRONG'))).toEqual([])
     expect(absent.lines).toContainEqual(expect.stringContaining('is not there; npm start makes it'))
     expect(absent).toMatchObject({ code: 0 })
-    expect((await run('tsx', ['cli/migrate.ts'], env)).code).toBe(0)
+    expect((await command('cli/migrate.ts', [], env)).code).toBe(0)
     const migrated = await doctor(['--stage', 'local'], env)
     expect(migrated.code).toBe(0)
     for (const what of ['node', 'serverless.yml', 'environment names', 'environment size', 'configuration'])

@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process'
 import { createHmac, Hmac } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -9,6 +8,7 @@ import { diagnose } from '../../../cli/explain/diagnose'
 import { firstDifference } from '../../../cli/explain/difference'
 import { Secret } from '../../../shared/base/secrets'
 import vectors from '../../fixtures/vectors.json'
+import { runCommand } from '../../support/cli'
 
 const KEY = '9f86d081884c7d659a2feaa0c55ad015'
 const OTHER = 'aB3dE6fG9hJ2kL5mN8pQ1rS4tU7vW0xY'
@@ -503,25 +503,23 @@ describe('wrong usage', () => {
 })
 
 describe('as a process', () => {
-  const run = (...args: string[]) => {
-    const { status, stdout, stderr } = spawnSync('npx', ['tsx', 'cli/explain.ts', ...args], {
-      cwd: join(__dirname, '../../..'),
-      env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...ENV },
-      encoding: 'utf8',
+  const run = async (...args: string[]) => {
+    const said = await runCommand('cli/explain.ts', args, {
+      env: { HOME: process.env['HOME'] ?? '', ...ENV },
     })
-    expect(stdout + stderr).not.toContain(KEY)
-    return { status, stdout, stderr }
+    expect(said.stdout + said.stderr).not.toContain(KEY)
+    return said
   }
 
-  it('exits with 0 when it verifies, 1 when not, 2 when called wrongly', () => {
-    const good = run(file(envelope(PLAIN, sign(PLAIN))))
-    expect(good).toMatchObject({ status: 0, stdout: expect.stringContaining('Verifies') as string })
+  it('exits with 0 when it verifies, 1 when not, 2 when called wrongly', async () => {
+    const good = await run(file(envelope(PLAIN, sign(PLAIN))))
+    expect(good).toMatchObject({ code: 0, stdout: expect.stringContaining('Verifies') as string })
 
-    const bad = run(file(envelope(PLAIN, sign(PLAIN).toLowerCase())))
-    expect(bad).toMatchObject({ status: 1, stdout: expect.stringContaining('[lower_case_code]') as string })
+    const bad = await run(file(envelope(PLAIN, sign(PLAIN).toLowerCase())))
+    expect(bad).toMatchObject({ code: 1, stdout: expect.stringContaining('[lower_case_code]') as string })
 
-    const wrong = run('--key', KEY)
-    expect(wrong).toMatchObject({ status: 2, stdout: '' })
+    const wrong = await run('--key', KEY)
+    expect(wrong).toMatchObject({ code: 2, stdout: '' })
     expect(wrong.stderr).toContain('A key must not be an argument')
-  }, 60_000)
+  })
 })

@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -18,6 +17,7 @@ import { CommitUnknown } from '../../../shared/store/connection'
 import { listMerchants } from '../../../shared/store/merchants'
 import { migrate } from '../../../shared/store/migrate'
 import type { Store } from '../../../shared/store/open'
+import { runCommand } from '../../support/cli'
 import { otherMerchants } from '../../support/shop'
 import { merchantFile, serverKey, tradeEnv } from '../../support/trade'
 import { fileStore, memoryStore } from '../../support/world'
@@ -201,26 +201,12 @@ describe('what is added', () => {
 describe('npm run merchants', () => {
   const dir = mkdtempSync(join(tmpdir(), 'merchants-'))
   afterAll(() => rmSync(dir, { recursive: true, force: true }))
-  const root = join(__dirname, '../../..')
 
-  function cli(args: string[], input = '', env: Record<string, string> = {}) {
-    const { status, stdout, stderr } = spawnSync(
-      process.execPath,
-      ['--import', 'tsx', join(root, 'cli/merchants.ts'), ...args],
-      {
-        cwd: root,
-        input,
-        encoding: 'utf8',
-        env: {
-          PATH: process.env['PATH'],
-          ...tradeEnv,
-          DATABASE_URL: `sqlite:${join(dir, 'orders.db')}`,
-          ...env,
-        },
-      },
-    )
-    return { status, stdout, stderr }
-  }
+  const cli = (args: string[], input = '', env: Record<string, string> = {}) =>
+    runCommand('cli/merchants.ts', args, {
+      input,
+      env: { ...tradeEnv, DATABASE_URL: `sqlite:${join(dir, 'orders.db')}`, ...env },
+    })
 
   test('adds, lists, rotates, disables and seals anew, and never shows a secret', async () => {
     const { store } = await fileStore(join(dir, 'orders.db'))
@@ -233,17 +219,17 @@ describe('npm run merchants', () => {
     }
     writeFileSync(file, merchantFile(one, lists))
     const said: string[] = []
-    const run = (args: string[], input?: string, env?: Record<string, string>) => {
-      const { status, stdout, stderr } = cli(args, input, env)
+    const run = async (args: string[], input?: string, env?: Record<string, string>) => {
+      const { code, stdout, stderr } = await cli(args, input, env)
       said.push(stdout, stderr)
-      return [status, stdout]
+      return [code, stdout] as const
     }
-    const list = (env?: Record<string, string>) => run(['list'], '', env)[1] as string
+    const list = async (env?: Record<string, string>) => (await run(['list'], '', env))[1]
 
-    expect(run(['add', file])).toEqual([0, 'added: sub00\n'])
-    expect(run(['add', '-'], merchantFile(two))).toEqual([0, 'added: sub01\n'])
-    expect(run(['add', '-'], merchantFile(two))[0]).toBe(1)
-    const first = list()
+    expect(await run(['add', file])).toEqual([0, 'added: sub00\n'])
+    expect(await run(['add', '-'], merchantFile(two))).toEqual([0, 'added: sub01\n'])
+    expect((await run(['add', '-'], merchantFile(two)))[0]).toBe(1)
+    const first = await list()
     expect(first).toMatch(/^sandboxsub0000000001 {2}sb01 {2}in the environment {2}key [0-9a-f]{8}$/m)
     expect(first).toMatch(
       /^sub00 {2}m00 {2}active {2}changed \S+ {2}sealed with 2026-11 {2}key [0-9a-f]{8}$/m,
@@ -255,31 +241,34 @@ describe('npm run merchants', () => {
 
     const keyIn = (text: string) => /^sub00 .*key ([0-9a-f]{8})/m.exec(text)![1]
     // The line break is the editor's.
-    expect(run(['rotate', 'sub00', '-'], 'the-new-key\n')).toEqual([0, 'rotated: sub00\n'])
-    const second = list()
+    expect(await run(['rotate', 'sub00', '-'], 'the-new-key\n')).toEqual([0, 'rotated: sub00\n'])
+    const second = await list()
     expect(keyIn(second)).not.toBe(keyIn(first))
     expect(second).toContain(`, ${keyIn(first)} still accepted`)
-    expect(run(['rotate', 'sub00', '--finish'])).toEqual([0, 'finished: sub00\n'])
-    expect(list()).not.toContain('still accepted')
-    expect(run(['rotate', 'sub00', '-', '--compromised'], 'a-newer-key')).toEqual([0, 'rotated: sub00\n'])
-    expect(list()).not.toContain('still accepted')
-    expect(run(['rotate', 'sub00', '--finish'])).toEqual([
+    expect(await run(['rotate', 'sub00', '--finish'])).toEqual([0, 'finished: sub00\n'])
+    expect(await list()).not.toContain('still accepted')
+    expect(await run(['rotate', 'sub00', '-', '--compromised'], 'a-newer-key')).toEqual([
+      0,
+      'rotated: sub00\n',
+    ])
+    expect(await list()).not.toContain('still accepted')
+    expect(await run(['rotate', 'sub00', '--finish'])).toEqual([
       1,
       'nothing was changed: no rotation is under way\n',
     ])
 
-    expect(run(['disable', 'sub01'])).toEqual([0, 'disabled: sub01\n'])
-    expect(list()).toMatch(/^sub01 {2}m01 {2}disabled \d/m)
-    expect(run(['enable', 'sub01'])).toEqual([0, 'enabled: sub01\n'])
-    expect(run(['set', 'sub00', '-'], '{"apps":[]}')).toEqual([0, 'set: sub00\n'])
-    expect(list()).not.toContain('wx0000000001')
+    expect(await run(['disable', 'sub01'])).toEqual([0, 'disabled: sub01\n'])
+    expect(await list()).toMatch(/^sub01 {2}m01 {2}disabled \d/m)
+    expect(await run(['enable', 'sub01'])).toEqual([0, 'enabled: sub01\n'])
+    expect(await run(['set', 'sub00', '-'], '{"apps":[]}')).toEqual([0, 'set: sub00\n'])
+    expect(await list()).not.toContain('wx0000000001')
 
     const newer = { name: '2027-02', secret: 'another-data-key-0123456789abcdefghij' }
     const both = { DATA_KEYS: JSON.stringify([newer, ...(JSON.parse(tradeEnv.DATA_KEYS) as object[])]) }
     const alone = { DATA_KEYS: JSON.stringify([newer]) }
-    expect(list(alone)).toMatch(/^sub00 {2}m00 {2}NOT SERVED: sealed cannot be opened with DATA_KEYS$/m)
-    expect(run(['rewrap'], '', both)).toEqual([0, 'sealed anew: 2\n'])
-    expect(list(alone)).toMatch(/^sub00 .*sealed with 2027-02/m)
+    expect(await list(alone)).toMatch(/^sub00 {2}m00 {2}NOT SERVED: sealed cannot be opened with DATA_KEYS$/m)
+    expect(await run(['rewrap'], '', both)).toEqual([0, 'sealed anew: 2\n'])
+    expect(await list(alone)).toMatch(/^sub00 .*sealed with 2027-02/m)
 
     const kept = JSON.stringify(await store.db.selectFrom('merchants').selectAll().execute())
     for (const text of [said.join('\n'), kept])
@@ -300,13 +289,13 @@ describe('npm run merchants', () => {
     [['rotate', 'sub00', '--finish', '--compromised']],
     [['disable', 'sub00', '--compromised']],
     [['list', '--all']],
-  ])('tells its usage when called with %j', (args) => {
-    const { status, stderr } = cli(args)
-    expect([status, stderr]).toEqual([2, expect.stringContaining('npm run merchants -- list')])
+  ])('tells its usage when called with %j', async (args) => {
+    const { code, stderr } = await cli(args)
+    expect([code, stderr]).toEqual([2, expect.stringContaining('npm run merchants -- list')])
   })
 
-  test('needs DATA_KEYS, and says so', () => {
-    const { status, stderr } = cli(['list'], '', { DATA_KEYS: '' })
-    expect([status, stderr]).toEqual([1, 'DATA_KEYS is missing\n'])
+  test('needs DATA_KEYS, and says so', async () => {
+    const { code, stderr } = await cli(['list'], '', { DATA_KEYS: '' })
+    expect([code, stderr]).toEqual([1, 'DATA_KEYS is missing\n'])
   })
 })
