@@ -89,4 +89,11 @@ export const REST: readonly Stage[] = [
       env: { PROPERTY_RUNS: `${CASES.all}` },
     },
   ],
+  [
+    {
+      name: 'bench',
+      proves: 'every row of the bench can be measured; no speed',
+      command: ['npm', 'run', '--silent', 'bench', '--', '--smoke'],
+    },
+  ],
 ]
