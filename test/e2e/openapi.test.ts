@@ -9,6 +9,7 @@ import { SANDBOX_APPS, SANDBOX_PAYER } from '../../local/sandbox/logins'
 import { peopleEnv, SANDBOX_KEYS } from '../../local/sandbox/people'
 import { startSandbox, type SandboxServer } from '../../local/sandbox/server'
 import { SANDBOX_MERCHANT } from '../../shared/base/config'
+import type { Store } from '../../shared/store/open'
 import { buildBundles } from '../support/bundles'
 import { checkerOf, type Checker } from '../support/openapi'
 import { freshSecret, signHeaders, signQuote } from '../support/town'
@@ -23,10 +24,9 @@ let far: SandboxServer
 let gateway: Gateway
 let hurried: Gateway
 let checker: Checker
+let store: Store
 const seen = new Map<string, Set<string>>()
 
-/** Stops whoever waits for Cloud Pay in vain sooner than in production. */
-const CLOUD_PAY_TIMEOUT_MS = '1000'
 /** Transport, not interface. */
 const OF_HTTP = ['connection', 'content-length', 'date', 'keep-alive', 'transfer-encoding']
 
@@ -154,7 +154,8 @@ beforeAll(async () => {
   jest.spyOn(process.stdout, 'write').mockReturnValue(true)
   far = await startSandbox()
   const bundles = await buildBundles('openapi', ['sqlite'])
-  const { store, path } = await fileStore()
+  const database = await fileStore()
+  store = database.store
   for (const sku of ['tea', 'old'])
     await store.db
       .insertInto('catalogue')
@@ -182,24 +183,25 @@ beforeAll(async () => {
       resolution: null,
     })
     .execute()
-  await store.close()
-  Object.assign(process.env, sandboxEnv(far.baseUrl, `sqlite:${path}`, '127.0.0.1'), {
+  Object.assign(process.env, sandboxEnv(far.baseUrl, `sqlite:${database.path}`, '127.0.0.1'), {
     ...peopleEnv(far.origin, far.logins),
     CALLERS: '',
-    CLOUD_PAY_TIMEOUT_MS,
     PAYER_OPEN_ORDERS_MAX: '3',
   })
   const options = { root: ROOT, bundles, host: '127.0.0.1', port: 0 }
-  gateway = await startGateway({ ...options, timeLimitMs: 10_000 })
+  gateway = await startGateway({ ...options, timeLimitMs: 60_000 })
   hurried = await startGateway({ ...options, timeLimitMs: 400 })
   // The document as it is served, not as it is built.
   checker = checkerOf((await (await fetch(`${gateway.origin}/openapi.json`)).json()) as ApiDocument)
-}, 60_000)
+})
+/** The tests are one caller to the limits of logins, which are met on purpose in one of them alone. */
+beforeEach(() => store.db.deleteFrom('counters').where('name', 'like', 'login%').execute())
 afterAll(async () => {
   jest.restoreAllMocks()
   await gateway.close()
   await hurried.close()
   await far.close()
+  await store.close()
 })
 
 test('the document names the gateway that serves it, and every operation has its own id', () => {
@@ -297,14 +299,13 @@ describe('POST /orders', () => {
     const remark = (word: string) => orderBody({ out_trade_no: freshNumber(), remark: `sandbox:${word}` })
     expect(await codeOf(order(remark('102')))).toBe('cloud_pay_refused')
     expect(await codeOf(order(remark('101,101,101')))).toBe('cloud_pay_rejected_request')
-    expect(await codeOf(order(remark('lost,lost,lost')))).toBe('outcome_unknown')
-    const slow = remark('silent,silent,silent')
-    const first = order(slow)
-    const number = slow.pay_content['out_trade_no'] as string
-    while (!far.sandbox.received.some((one) => one.request_content?.includes(number)))
-      await new Promise((resolve) => setTimeout(resolve, 5))
-    expect(await codeOf(order(slow))).toBe('order_in_progress')
-    expect(await codeOf(first)).toBe('outcome_unknown')
+    const unknown = remark('lost,lost,lost')
+    expect(await codeOf(order(unknown))).toBe('outcome_unknown')
+    // Somebody else is at it.
+    const number = unknown.pay_content['out_trade_no'] as string
+    const held = { lease_until_ms: Date.now() + 3_600_000 }
+    await store.db.updateTable('orders').set(held).where('out_trade_no', '=', number).execute()
+    expect(await codeOf(order(unknown))).toBe('order_in_progress')
     const late = orderBody({ out_trade_no: freshNumber() })
     expect(await codeOf(signed('POST', '/orders', { body: late, at: hurried }))).toBe('no_time_left')
   })
@@ -473,15 +474,15 @@ function checkedDoors(): [string, string][] {
     .map((name) => name.split(' ') as [string, string])
 }
 
-// Last of all: from here on nobody logs in.
 test('too many logins', async () => {
   const app_id = SANDBOX_APPS.mini_program
-  const codes = new Set<string | number>()
-  for (let at = 0; at < 31; at++)
-    codes.add(
-      await codeOf(call('POST', '/session', { body: { app_id, code: 'abc', secret: freshSecret() } })),
-    )
-  expect([...codes]).toEqual(['login_refused', 'too_many_logins'])
+  const logIn = () =>
+    codeOf(call('POST', '/session', { body: { app_id, code: 'abc', secret: freshSecret() } }))
+  const codes = [await logIn()]
+  // Thirty in a period; where one ends in between, it takes some more.
+  while (codes.at(-1) === 'login_refused' && codes.length < 1000) codes.push(await logIn())
+  expect(codes.length).toBeGreaterThan(30)
+  expect([...new Set(codes)]).toEqual(['login_refused', 'too_many_logins'])
 })
 
 /** Described and not met above: where they are, compared with the same document. What is met here must go from here. */
@@ -495,7 +496,11 @@ const MET_ELSEWHERE = {
   'POST /session database_unavailable': 'test/unit/access/session.test.ts',
 }
 
-test('every operation was answered in each of its good ways, and every code of its own was met', () => {
+/**
+ * Every operation was answered in each of its good ways, and every code of its own was met: by all tests together, in
+ * whatever order, so that a run of some of them alone ends with a list of what was left out.
+ */
+afterAll(() => {
   const missing = Object.entries(OPERATIONS).flatMap(([name, { answers, codes, speaksCloudPay }]) => {
     const met = seen.get(name) ?? new Set()
     const good = Object.keys(answers).filter((status) => status < '300' && !met.has(status))
