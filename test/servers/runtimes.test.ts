@@ -209,26 +209,43 @@ describe.each(databases)('$dialect', ({ dialect, found, start }) => {
       }
       const read = async (number: string) => (await visit('status', get(`/orders/${number}`)))[0]!.body
 
-      const [notified, looked, closed] = [freshNumber(), freshNumber(), freshNumber()]
-      const orders = [notified, looked, closed].map((out_trade_no) => post(orderBody({ out_trade_no })))
-      expect((await visit('createOrder', ...orders)).map((each) => each.statusCode)).toEqual([201, 201, 201])
-      for (const number of [notified, looked]) far.sandbox.pay(number)
-
-      const notification = {
-        ...post({}, {}, '/notify'),
-        body: far.sandbox.notification(notified).toString('utf8'),
+      const place = async (...numbers: string[]) => {
+        const orders = numbers.map((out_trade_no) => post(orderBody({ out_trade_no })))
+        const answers = await visit('createOrder', ...orders)
+        expect(answers.map((each) => each.statusCode)).toEqual(numbers.map(() => 201))
       }
-      const told = await visit('notify', notification, notification, { ...notification, body: '{}' })
-      expect(told.map((each) => [each.statusCode, each.body.response_content.status])).toEqual([
-        [200, 0],
-        [200, 0],
-        [401, 1],
-      ])
-      expect(await read(notified)).toMatchObject({ state: 'paid' })
+
+      const [looked, closed] = [freshNumber(), freshNumber()]
+      await place(looked, closed)
+      far.sandbox.pay(looked)
+
+      /** Whether all of it was done within the three seconds that Cloud Pay waits. */
+      const tell = async (number: string) => {
+        await place(number)
+        far.sandbox.pay(number)
+        const body = far.sandbox.notification(number).toString('utf8')
+        const notification = { ...post({}, {}, '/notify'), body }
+        const told = await visit('notify', notification, notification, { ...notification, body: '{}' })
+        const ends = told.map((each) => `${each.statusCode} ${each.body.response_content.status}`)
+        const [first, again, forged] = ends
+        // On a busy machine it may be asked to come again, or be told that all is well and left to the timer.
+        for (const end of [first, again]) expect(['200 0', '503 1']).toContain(end)
+        expect(['401 1', '503 1']).toContain(forged)
+        const { state } = await read(number)
+        expect(['paid', 'pending']).toContain(state)
+        return state === 'paid' && ends.join() === '200 0,200 0,401 1'
+      }
+      const notified: string[] = []
+      let inTime = false
+      while (!inTime && notified.length < 10) {
+        notified.push(freshNumber())
+        inTime = await tell(notified.at(-1)!)
+      }
+      expect(inTime).toBe(true)
 
       expect(await read(looked)).toMatchObject({ state: 'pending' })
       expect(await later()).toMatchObject({ failed: 0 })
-      expect(await read(looked)).toMatchObject({ state: 'paid' })
+      for (const number of [...notified, looked]) expect(await read(number)).toMatchObject({ state: 'paid' })
 
       const refund = post({ refund_fee: 500, out_refund_no: freshNumber() }, {}, `/orders/${looked}/refunds`)
       const [accepted] = await visit('refund', refund)
@@ -243,7 +260,7 @@ describe.each(databases)('$dialect', ({ dialect, found, start }) => {
       const [closing] = await visit('closeOrder', close)
       expect([200, 202]).toContain(closing!.statusCode)
       far.sandbox.pay(closed, { late: true })
-      for (let runs = 0; runs < 3; runs++) await later()
+      for (let runs = 0; runs < 10 && (await read(closed)).state !== 'refunded'; runs++) await later()
       expect(await read(closed)).toMatchObject({ state: 'refunded', refunds: [{ origin: 'automatic' }] })
 
       // The merchant's messages wait, as there is no webhook; and the run left its mark.

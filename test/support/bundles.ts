@@ -48,7 +48,7 @@ export async function runBundle(options: {
     ;(async () => {
       for (const [at, event] of events.entries()) {
         const start = performance.now()
-        const context = { request_id: 'run-' + at, getRemainingTimeInMillis: () => 10000 - (performance.now() - start) }
+        const context = { request_id: 'run-' + at, getRemainingTimeInMillis: () => 60000 - (performance.now() - start) }
         visits.push(await main_handler(event, context))
       }
       process.stderr.write(JSON.stringify({ visits, modules: process.moduleLoadList }))
@@ -58,7 +58,7 @@ export async function runBundle(options: {
     execFile(
       options.node ?? process.execPath,
       ['-e', driver],
-      { env: options.env, maxBuffer: 1 << 24, timeout: 30_000 },
+      { env: options.env, maxBuffer: 1 << 24, timeout: 180_000 },
       (error, out, err) =>
         error ? reject(new Error(`${error.message}\n${err}`)) : resolve({ stdout: out, stderr: err }),
     )
