@@ -375,6 +375,28 @@ describe('back and forth', () => {
 })
 
 describe('the way to the API', () => {
+  test('of one action no more than 20 set off within a second, of another as many', async () => {
+    // Everybody asks in the same moment; whoever is told to wait sets off that much later.
+    const delays: number[] = []
+    const call = await connectControlPlane({
+      ...{ region: 'ap-guangzhou', credential: keys, endpoint: plane.url, random: () => 0.5, nowMs: () => 0 },
+      sleep: async (ms) => void delays.push(ms),
+    })
+    const ask = { FunctionName: 'nobody', Namespace: 'default' }
+    const asked = Array.from({ length: 50 }, () => [
+      call('GetFunction', ask),
+      call('ListAliases', ask),
+    ]).flat()
+    await Promise.allSettled(asked)
+    expect(delays).toHaveLength(2 * 49)
+    const setOff = [0, ...delays.filter((_, at) => at % 2 === 0)]
+    expect([0, ...delays.filter((_, at) => at % 2 === 1)]).toEqual(setOff)
+    for (const from of setOff) {
+      const within = setOff.filter((at) => at >= from && at < from + 1000)
+      expect(within.length).toBeLessThanOrEqual(20)
+    }
+  })
+
   test('throttling and a function that is still busy are waited out', async () => {
     plane.failNext('CreateFunction', { code: 'RequestLimitExceeded' }, 3)
     plane.failNext('PublishVersion', { code: 'FailedOperation.PublishVersion' }, 2)
