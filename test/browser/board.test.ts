@@ -7,8 +7,6 @@ import { signHeaders } from '../support/town'
 import { DESK_SIZE, isBrowserMissing, openStreet, PHONE_SIZE, type Phone, type Street } from './street'
 
 // Real pages on a machine that does other things too.
-jest.setTimeout(30_000)
-
 const missing = isBrowserMissing()
 const MARKUP = '<img src=x onerror="complain(1)"><b>粗</b>'
 

@@ -3,8 +3,6 @@ import type { FaultName } from '../../local/sandbox/switches'
 import { isBrowserMissing, NEVER, openStreet, type Phone, type PhoneOptions, type Street } from './street'
 
 // Real pages on a machine that does other things too.
-jest.setTimeout(30_000)
-
 const missing = isBrowserMissing()
 
 ;(missing ? describe.skip : describe)('the cashier in Chromium', () => {

@@ -2,8 +2,6 @@ import type { FrameLocator, Locator } from 'playwright-core'
 import { DESK_SIZE, isBrowserMissing, openStreet, type Phone, type Street } from './street'
 
 // Real pages on a machine that does other things too.
-jest.setTimeout(30_000)
-
 const missing = isBrowserMissing()
 
 ;(missing ? describe.skip : describe)('the console in Chromium', () => {

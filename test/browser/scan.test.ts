@@ -2,8 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { SANDBOX_KEYS } from '../../local/sandbox/people'
 import { signHeaders } from '../support/town'
 import { DESK_SIZE, isBrowserMissing, openStreet, PHONE_SIZE, SCREENSHOTS, type Street } from './street'
-
-jest.setTimeout(30_000)
+import { until } from '../support/waiting'
 
 ;(isBrowserMissing() ? describe.skip : describe)('a page with a code to scan, in Chromium', () => {
   let street: Street
@@ -50,9 +49,9 @@ jest.setTimeout(30_000)
     expect(new Set(asked)).toEqual(new Set(['/scan/', '/scan/scan.css', '/scan/scan.js']))
 
     street.far.sandbox.pay(order.out_trade_no)
-    expect((await shop('GET', `/orders/${order.out_trade_no}`, undefined, { refresh: '1' })).state).toBe(
-      'paid',
-    )
+    // A notification is on its way as well: whoever looks meanwhile is told what is stored.
+    const read = () => shop('GET', `/orders/${order.out_trade_no}`, undefined, { refresh: '1' })
+    await until(async () => (await read()).state === 'paid')
   })
 
   test('a code whose time is over is not offered, and who has scanned it is not sent away', async () => {

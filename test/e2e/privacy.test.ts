@@ -3,8 +3,6 @@ import { runCommand } from '../support/cli'
 import { allRows } from '../support/rows'
 import { fileStore, freshNumber, openWorld, orderBody, type World } from '../support/world'
 
-jest.setTimeout(60_000)
-
 const PAYER = 'oPrivacyPayer0001'
 const OTHER = 'oPrivacyOther0001'
 

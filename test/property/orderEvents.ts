@@ -819,14 +819,40 @@ export const edgePlans: Plan[] = WAYS.flatMap((way) => {
   const deep = [14, 15].map((depth) =>
     changed(way, 'pay_content.body', { raw: '['.repeat(depth) + ']'.repeat(depth) }),
   )
-  return [...bodies, ...named, ...deep].map((body): Plan => ({
+  return [...bodies, ...named, ...deep].map(ordinary)
+})
+
+/** As a well-behaved client sends it. */
+function ordinary(body: ObjectJson): Plan {
+  return {
     shape: 'function-url',
     encode: false,
     text: write(body, PLAIN),
     damage: { kind: 'none' },
     headers: {},
-  }))
-})
+  }
+}
+
+const PAYER = { 'x-local-caller': 'payer:o1' }
+
+/** One body for each way of being refused: drawn ones may miss some of them. */
+export const refusedPlans: Readonly<Record<string, Plan>> = (() => {
+  const fine = ordinary(WAYS[0]!)
+  const spoilt = (damage: Damage): Plan => ({ ...fine, damage })
+  const headed = (headers: Plan['headers'], plan = fine): Plan => ({ ...plan, headers })
+  return {
+    body_invalid: ordinary(changed(WAYS[0]!, 'pay_content.total_fee', -1)),
+    body_not_base64: spoilt(body((event) => void Object.assign(event, { body: '*', isBase64Encoded: true }))),
+    body_not_json: spoilt(text(() => '{')),
+    body_not_utf8: spoilt({ kind: 'bytes', change: (bytes) => Buffer.concat([bytes, Buffer.from([0xff])]) }),
+    body_too_large: spoilt(text((whole) => whole + ' '.repeat(64 * 1024))),
+    caller_not_allowed: headed({ ...PAYER, 'idempotency-key': 'k-%9' }, ordinary(WAYS[4]!)),
+    caller_unknown: headed({ 'x-local-caller': '!' }),
+    head_invalid: headed({ 'idempotency-key': 'a\0b' }),
+    idempotency_key_invalid: headed({ 'idempotency-key': '茶' }),
+    idempotency_required: headed(PAYER),
+  }
+})()
 
 function changed(way: ObjectJson, at: string, value: Json | undefined, beside = false): ObjectJson {
   const body = copy(way) as ObjectJson

@@ -18,8 +18,6 @@ import {
 } from '../support/servers'
 import { until } from '../support/waiting'
 
-jest.setTimeout(90_000)
-
 type Row = Record<string, unknown>
 type Session = { rows(sql: string): Promise<Row[]>; close(): Promise<void> }
 

@@ -17,8 +17,6 @@ import { freshNumber, orderBody } from '../support/world'
  * The real `sls` from a clone of this repository against a control plane that is as strict as the real one's
  * documentation. Tests build on each other: what one has deployed the next one changes.
  */
-jest.setTimeout(120_000)
-
 const DOORS = ['board', 'closeOrder', 'createOrder', 'notify', 'refund', 'session', 'status']
 const FUNCTIONS = [...DOORS, 'migrate', 'timer'].sort()
 const ID = 'AKIDdeployer'

@@ -14,8 +14,6 @@ import { systemClock } from '../../shared/base/time'
 import { runCommand } from '../support/cli'
 import { startControlPlane, type ControlPlane } from '../support/controlPlane'
 
-jest.setTimeout(120_000)
-
 /** What whoever deploys has in the environment. */
 const deployer = (more: Record<string, string> = {}): Record<string, string> => ({
   PATH: process.env['PATH']!,

@@ -7,8 +7,6 @@ import { readZip } from '../support/controlPlane/zip'
 import { makeClone, type Clone } from '../support/sls'
 
 /** `sls package` and `sls invoke local`, from a clone and without a cloud. */
-jest.setTimeout(60_000)
-
 const FUNCTIONS = [
   'board',
   'closeOrder',

@@ -3,8 +3,6 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 
 /** What eslint has to refuse, planted where it must not be: a rule that sees nothing would be as quiet as none. */
-jest.setTimeout(120_000)
-
 const root = resolve(__dirname, '../..')
 const RULES = ['no-restricted-syntax', 'ours/proofs']
 

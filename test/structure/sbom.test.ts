@@ -4,8 +4,6 @@ import { bundle } from '../../deploy/bundle'
 import { makeSbom, type Bom, type Component } from '../../deploy/sbom'
 
 /** What is deployed is known by name, version and licence; another one is noticed before it is deployed. */
-jest.setTimeout(60_000)
-
 const root = resolve(__dirname, '../..')
 
 /** Licences whose code may be bundled: all they ask for is to be named. */

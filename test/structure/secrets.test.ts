@@ -6,8 +6,6 @@ import { SANDBOX_MERCHANT } from '../../shared/base/config'
 import { SANDBOX_SECRET } from '../../shared/base/people'
 
 /** No key of anybody's in the repository or in what is deployed. What looks like one is named here, with the reason. */
-jest.setTimeout(60_000)
-
 const root = resolve(__dirname, '../..')
 
 /** Words nobody has for a key are left out: passwords that say so, Tencent's published EXAMPLE, a row of one letter. */

@@ -7,8 +7,6 @@ import { freshNumber, orderBody, type Answer } from '../../support/world'
  * Every column there is, as the migrated database names them, put into requests that would be accepted without it: in
  * the body at every level, the query and the headers, in three spellings. Nobody writes a column by knowing its name.
  */
-jest.setTimeout(120_000)
-
 const TEXT = 'sb01ma55a551gned'
 const NUMBER = 424_243
 /** Beside the two above: what somebody would really like to write. */

@@ -8,8 +8,6 @@ import { fuzz } from '../../fuzz/fuzz'
 import { HANG_MS, missed, play, type Target } from '../../fuzz/play'
 
 /** The fuzzer must notice what it is there for: faults planted in a parser, on a watch of the test's own. */
-jest.setTimeout(60_000)
-
 let nowMs = 0
 const around = { seed: 1, executions: 2000, nowMs: () => nowMs }
 const parser = (run: Target<number>['run']): Target => {

@@ -13,8 +13,6 @@ import { freshNumber, orderBody, type Answer } from '../../support/world'
  * HTTP at its edges, through the real doors: whatever a stranger or an odd platform makes of a request, it is read
  * rightly or refused with a code of ours. Never a 500, and never somebody else's order.
  */
-jest.setTimeout(30_000)
-
 let town: Town
 let payer: Visitor
 let number: string

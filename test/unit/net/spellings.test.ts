@@ -8,8 +8,6 @@ import { testEnv } from '../../support/world'
  * the guard as it is shipped, when nothing may be connected to, and without it, when those that mean this machine do
  * arrive at a real listener. Otherwise a test of refusals would pass for URLs that lead nowhere.
  */
-jest.setTimeout(60_000)
-
 type Address = readonly [number, number, number, number]
 
 /** Loopback, where somebody listens on each of them; and what is worth stealing from elsewhere. */
