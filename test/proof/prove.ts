@@ -15,7 +15,7 @@ const root = join(__dirname, '../..')
 
 /** What `npm run test:all` has no time for. */
 const BEYOND = `Beyond \`npm run test:all\`: it plays ${RUNS.all} simulated runs, tries every third planted fault, gives a
-property ${CASES.all} cases and every parser a short round of fuzzing.`
+property ${CASES.quick} cases and every parser a short round of fuzzing.`
 
 type Proof = { title: string; command: string[]; env?: Record<string, string> }
 type Result = Proof & { exitCode: number; seconds: number; output: string }
