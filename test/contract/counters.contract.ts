@@ -1,9 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { sql } from 'kysely'
 import { systemClock } from '../../shared/base/time'
 import { databaseNow, sayUse, useUpTo, type Limit } from '../../shared/store/counters'
-import { findMark, setMark } from '../../shared/store/marks'
+import { findMark, setMark, type Mark } from '../../shared/store/marks'
 import type { Store } from '../../shared/store/open'
 import { write } from '../../shared/store/transaction'
+import { during, duringHere, expectTime, HOUR_MS } from '../support/databaseClock'
 import { count, setUp, type Kind } from './ready'
 
 const YEARS_MS = 100 * 365 * 86_400_000
@@ -32,11 +33,23 @@ export function countersContract(kind: Kind): void {
     const outcome = await write(from, (say) => sayUse(from, say, of, amount, () => (over = true)))
     return over ? 'over' : outcome
   }
-  /** Waits for the beginning of a period, so that the next lines are all in one. */
-  async function beginning(periodMs: number, from = store) {
-    const now = await databaseNow(from)
-    await sleep(periodMs - (now % periodMs) + 5)
+  /** The database is in the middle of such a period, an hour from either end, and this is its number. */
+  async function midPeriod() {
+    const nowMs = await databaseNow(store)
+    const period = Math.floor(nowMs / (2 * HOUR_MS))
+    return { period, periodMs: nowMs / (period + 0.5) }
   }
+  const periodOf = async ({ name }: Limit) =>
+    Number(
+      (await store.db.selectFrom('counters').select('period').where('name', '=', name).execute())[0]!.period,
+    )
+  /** What is counted was counted a period ago. */
+  const nextPeriod = ({ name }: Limit) =>
+    store.db
+      .updateTable('counters')
+      .set({ period: sql<number>`period - 1` })
+      .where('name', '=', name)
+      .execute()
 
   describe('a limit', () => {
     test('gives as much as there is, and then nothing', async () => {
@@ -79,19 +92,19 @@ export function countersContract(kind: Kind): void {
       // With the clock of this machine, this one would be in another period each time.
       let nowMs = 0
       const astray = open(url, { ...systemClock, nowMs: () => (nowMs += 86_400_000) })
-      const PERIOD_MS = 1500
-      const three = limit(3, PERIOD_MS)
-      await beginning(PERIOD_MS, astray)
+      const { period, periodMs } = await midPeriod()
+      const three = limit(3, periodMs)
       expect(await useUpTo(astray, three, 2)).toBe(2)
       expect(await use(astray, three, 2)).toBe('over')
       expect(await use(astray, three, 1)).toBe('done')
       expect(await useUpTo(astray, three, 1)).toBe(0)
-      await beginning(PERIOD_MS, astray)
+      expect(await periodOf(three)).toBe(period)
+      await nextPeriod(three)
       expect(await useUpTo(astray, three, 5)).toBe(3)
-      expect(await usedOf(three)).toEqual([3])
-      await beginning(PERIOD_MS, astray)
+      expect([await usedOf(three), await periodOf(three)]).toEqual([[3], period])
+      await nextPeriod(three)
       expect(await use(astray, three, 1)).toBe('done')
-      expect(await usedOf(three)).toEqual([1])
+      expect([await usedOf(three), await periodOf(three)]).toEqual([[1], period])
     })
 
     test('is never passed by twenty at once, from its first use on', async () => {
@@ -124,24 +137,38 @@ export function countersContract(kind: Kind): void {
   })
 
   test("the database's clock can be asked on its own", async () => {
-    const now = await databaseNow(store)
+    let now = NaN
+    const span = await duringHere(async () => (now = await databaseNow(store)))
     expect(Number.isSafeInteger(now)).toBe(true)
-    expect(Math.abs(now - Date.now())).toBeLessThan(3000)
+    expectTime(now, span)
   })
 
   describe('a mark', () => {
     test('tells what was left there last, and when, on the database’s clock', async () => {
       expect(await findMark(store, 'timer')).toBeUndefined()
-      expect(await setMark(store, 'timer', '{"orders":1}')).toBe('done')
-      const first = (await findMark(store, 'timer'))!
+      const set = (value: string) =>
+        during(store, async () => expect(await setMark(store, 'timer', value)).toBe('done'))
+      const found = async () => {
+        let mark: Mark | undefined
+        const span = await during(store, async () => (mark = await findMark(store, 'timer')))
+        expectTime(mark!.now_ms, span)
+        return mark!
+      }
+      const firstSet = await set('{"orders":1}')
+      const first = await found()
       expect(first.value).toBe('{"orders":1}')
-      expect(Math.abs(first.now_ms - Date.now())).toBeLessThan(3000)
-      expect(first.now_ms - first.at_ms).toBeLessThan(3000)
-      await sleep(30)
-      expect(await setMark(store, 'timer', "it's 茶")).toBe('done')
-      const second = (await findMark(store, 'timer'))!
+      expectTime(first.at_ms, firstSet)
+      // An hour goes by.
+      await store.db
+        .updateTable('marks')
+        .set({ at_ms: first.at_ms - HOUR_MS })
+        .where('name', '=', 'timer')
+        .execute()
+      expect((await found()).at_ms).toBe(first.at_ms - HOUR_MS)
+      const secondSet = await set("it's 茶")
+      const second = await found()
       expect(second.value).toBe("it's 茶")
-      expect(second.at_ms).toBeGreaterThan(first.at_ms)
+      expectTime(second.at_ms, secondSet)
       expect(await findMark(store, 'bill')).toBeUndefined()
     })
 

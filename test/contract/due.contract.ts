@@ -1,10 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { systemClock } from '../../shared/base/time'
 import { claimDueOrder, claimDueRefund, listDueOrders, listDueRefunds } from '../../shared/store/due'
 import { hintOrder, insertNotification } from '../../shared/store/notifications'
 import type { Store } from '../../shared/store/open'
 import { findOrder, insertOrder, scheduleOrder, type ReadOrder } from '../../shared/store/orders'
 import { insertRefund } from '../../shared/store/refunds'
+import { age, during, expectTime, HOUR_MS } from '../support/databaseClock'
 import { newOrder, type NewOrder } from '../support/orders'
 import { newRefund } from '../support/refunds'
 import { anything, count, inserted, LEASE_MS, move, read, setUp, type Kind } from './ready'
@@ -57,9 +57,9 @@ export function dueContract(kind: Kind): void {
       const ahead = open(url, { ...systemClock, nowMs: () => systemClock.nowMs() + 86_400_000 })
       await due(60_000)
       expect(await listDueOrders(ahead, { out_sub_mch_id, limit: 10 }, 'late')).toEqual([])
-      const soon = await due(300)
+      const soon = await due(HOUR_MS)
       expect(await numbers()).toEqual([])
-      await sleep(350)
+      await age(store, 'orders', soon.out_trade_no)
       expect(await numbers()).toEqual([soon.out_trade_no])
     })
 
@@ -81,11 +81,12 @@ export function dueContract(kind: Kind): void {
       const order = await due()
       const stores = await openMany(url, 10)
       const [seen] = await list()
-      const outcomes = await Promise.all(stores.map((each) => claimDueOrder(each, seen!, 30_000)))
-      expect([count(outcomes, 'done'), count(outcomes, 'lost')]).toEqual([1, 9])
+      const span = await during(store, async () => {
+        const outcomes = await Promise.all(stores.map((each) => claimDueOrder(each, seen!, HOUR_MS)))
+        expect([count(outcomes, 'done'), count(outcomes, 'lost')]).toEqual([1, 9])
+      })
       const claimed = await read(store, order)
-      expect(inMs(claimed)).toBeGreaterThan(25_000)
-      expect(inMs(claimed)).toBeLessThanOrEqual(30_000)
+      expectTime(claimed.next_due_at_ms, span, HOUR_MS)
       expect(await list()).toEqual([])
       // Not a change of the order: whoever works on it is not disturbed.
       expect(claimed).toEqual({ ...order, next_due_at_ms: claimed.next_due_at_ms, now_ms: anything })
@@ -94,14 +95,14 @@ export function dueContract(kind: Kind): void {
     test('of two who saw it one after the other is the first one’s, and the order comes back if that one dies', async () => {
       await due()
       const [[first], [second]] = [await list(), await list()]
-      expect(await claimDueOrder(store, first!, 300)).toBe('done')
-      expect(await claimDueOrder(store, second!, 300)).toBe('lost')
+      expect(await claimDueOrder(store, first!, HOUR_MS)).toBe('done')
+      expect(await claimDueOrder(store, second!, HOUR_MS)).toBe('lost')
       expect(await list()).toEqual([])
-      await sleep(350)
+      await age(store, 'orders', first!.out_trade_no)
       const [again] = await list()
       expect(again!.out_trade_no).toBe(first!.out_trade_no)
-      expect(await claimDueOrder(store, first!, 300)).toBe('lost')
-      expect(await claimDueOrder(store, again!, 30_000)).toBe('done')
+      expect(await claimDueOrder(store, first!, HOUR_MS)).toBe('lost')
+      expect(await claimDueOrder(store, again!, HOUR_MS)).toBe('done')
     })
 
     test('is lost when the order was let go in between', async () => {
@@ -121,23 +122,25 @@ export function dueContract(kind: Kind): void {
       const refunds = () => listDueRefunds(store, { out_sub_mch_id, limit: 10 })
       const stores = await openMany(url, 10)
       const [seen] = await refunds()
-      const outcomes = await Promise.all(stores.map((each) => claimDueRefund(each, seen!, 300)))
+      const outcomes = await Promise.all(stores.map((each) => claimDueRefund(each, seen!, HOUR_MS)))
       expect([count(outcomes, 'done'), count(outcomes, 'lost')]).toEqual([1, 9])
       expect(await refunds()).toEqual([])
-      await sleep(350)
+      await age(store, 'refunds', order.out_trade_no)
       expect(await refunds()).toHaveLength(1)
-      expect(await claimDueRefund(store, seen!, 300)).toBe('lost')
+      expect(await claimDueRefund(store, seen!, HOUR_MS)).toBe('lost')
     })
   })
 
   describe('when to look next', () => {
     test('is said by whoever looked, with what was counted', async () => {
       const order = await due()
-      expect(await scheduleOrder(store, order, { inMs: 60_000, looks: 3, fruitless: 2 })).toBe('done')
+      const next = { inMs: 60_000, looks: 3, fruitless: 2 }
+      const span = await during(store, async () =>
+        expect(await scheduleOrder(store, order, next)).toBe('done'),
+      )
       const after = await read(store, order)
       expect(after).toMatchObject({ looks: 3, fruitless: 2, version: order.version })
-      expect(inMs(after)).toBeGreaterThan(55_000)
-      expect(inMs(after)).toBeLessThanOrEqual(60_000)
+      expectTime(after.next_due_at_ms, span, 60_000)
     })
 
     test('may be a part of a move: later, at once, never, or as it is', async () => {
@@ -150,8 +153,10 @@ export function dueContract(kind: Kind): void {
       }
       const before = order.next_due_at_ms
       expect((await moved()).next_due_at_ms).toBe(before)
-      expect(Math.abs(inMs(await moved(60_000)) - 60_000)).toBeLessThan(3000)
-      expect(Math.abs(inMs(await moved(0)))).toBeLessThan(3000)
+      for (const laterMs of [60_000, 0]) {
+        const span = await during(store, () => moved(laterMs))
+        expectTime(order.next_due_at_ms, span, laterMs)
+      }
       expect((await moved(null)).next_due_at_ms).toBeNull()
       expect((await moved()).next_due_at_ms).toBeNull()
     })
@@ -188,8 +193,11 @@ export function dueContract(kind: Kind): void {
     })
 
   test('an order is first due soon after it is written, or when it is told to be', async () => {
-    const order = await inserted(store, { out_sub_mch_id })
-    expect(Math.abs(inMs((await findOrder(store, order))!) - 20_000)).toBeLessThan(5000)
-    expect(Math.abs(inMs(await due(90_000)) - 90_000)).toBeLessThan(5000)
+    let order = newOrder()
+    const span = await during(store, async () => (order = await inserted(store, { out_sub_mch_id })))
+    expectTime((await findOrder(store, order))!.next_due_at_ms, span, 20_000)
+    let told: ReadOrder | undefined
+    const toldSpan = await during(store, async () => (told = await due(90_000)))
+    expectTime(told!.next_due_at_ms, toldSpan, 90_000)
   })
 }

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { NewAnomaly } from '../../shared/order/anomaly'
 import type { NewMessage } from '../../shared/order/message'
 import { listAnomalies, resolveAnomaly } from '../../shared/store/anomalies'
@@ -13,6 +12,7 @@ import {
   retryMessage,
   type DueMessage,
 } from '../../shared/store/outbox'
+import { age, during, expectTime, HOUR_MS } from '../support/databaseClock'
 import { anything, count, inserted, move, read, setUp, type Kind } from './ready'
 
 export function outboxContract(kind: Kind): void {
@@ -59,7 +59,9 @@ export function outboxContract(kind: Kind): void {
     test('is written with the move it tells of, and is due at once', async () => {
       const before = await order()
       const told = paidMessage(before)
-      expect(await move(store, before, { state: 'paid' }, { messages: [told] })).toBe('done')
+      const span = await during(store, async () =>
+        expect(await move(store, before, { state: 'paid' }, { messages: [told] })).toBe('done'),
+      )
       const due = (await listDueMessages(store, 1000)).filter(
         (each) => each.out_trade_no === before.out_trade_no,
       )
@@ -77,7 +79,7 @@ export function outboxContract(kind: Kind): void {
           last_error: null,
         },
       ])
-      expect(Math.abs(due[0]!.next_due_at_ms - (await read(store, before)).now_ms)).toBeLessThan(3000)
+      expectTime(due[0]!.next_due_at_ms, span)
     })
 
     test('of a move that is lost is not written', async () => {
@@ -117,7 +119,7 @@ export function outboxContract(kind: Kind): void {
     test('is for one of ten who want to, and counts the attempt', async () => {
       const due = await waiting()
       const stores = await openMany(url, 10)
-      const outcomes = await Promise.all(stores.map((each) => claimMessage(each, due, 30_000)))
+      const outcomes = await Promise.all(stores.map((each) => claimMessage(each, due, HOUR_MS)))
       expect([count(outcomes, 'done'), count(outcomes, 'lost')]).toEqual([1, 9])
       expect((await message(due.id)).attempts).toBe(1)
       expect(await isDue(due.id)).toBe(false)
@@ -125,23 +127,23 @@ export function outboxContract(kind: Kind): void {
 
     test('that came to its end is over for good', async () => {
       const due = await waiting()
-      expect(await claimMessage(store, due, 300)).toBe('done')
+      expect(await claimMessage(store, due, HOUR_MS)).toBe('done')
       expect(await markDelivered(store, due.id, 1, 1_900_000_009)).toBe('done')
       const row = await message(due.id)
       expect(Number(row.delivered_at)).toBe(1_900_000_009)
       expect(row).toMatchObject({ next_due_at_ms: null, last_error: null, attempts: 1 })
-      await sleep(350)
+      await age(store, 'outbox', due.out_trade_no)
       expect(await isDue(due.id)).toBe(false)
-      expect(await claimMessage(store, due, 300)).toBe('lost')
+      expect(await claimMessage(store, due, HOUR_MS)).toBe('lost')
     })
 
     test('by one who was overtaken changes nothing, whatever came of it', async () => {
       const due = await waiting()
-      expect(await claimMessage(store, due, 200)).toBe('done')
-      await sleep(250)
+      expect(await claimMessage(store, due, HOUR_MS)).toBe('done')
+      await age(store, 'outbox', due.out_trade_no)
       const again = (await listDueMessages(store, 1000)).find((each) => each.id === due.id)!
       expect(again.attempts).toBe(1)
-      expect(await claimMessage(store, again, 30_000)).toBe('done')
+      expect(await claimMessage(store, again, HOUR_MS)).toBe('done')
       const row = await message(due.id)
       const matter = { ...matterOf(due), kind: 'webhook_undelivered' as const }
       expect(await markDelivered(store, due.id, 1, 9)).toBe('lost')
@@ -154,21 +156,21 @@ export function outboxContract(kind: Kind): void {
 
     test('that failed is tried again when it is told to, and says why', async () => {
       const due = await waiting()
-      expect(await claimMessage(store, due, 30_000)).toBe('done')
-      expect(await retryMessage(store, due.id, 1, 'status_500', 250)).toBe('done')
+      expect(await claimMessage(store, due, 2 * HOUR_MS)).toBe('done')
+      expect(await retryMessage(store, due.id, 1, 'status_500', HOUR_MS)).toBe('done')
       expect(await message(due.id)).toMatchObject({
         attempts: 1,
         delivered_at: null,
         last_error: 'status_500',
       })
       expect(await isDue(due.id)).toBe(false)
-      await sleep(300)
+      await age(store, 'outbox', due.out_trade_no)
       expect(await isDue(due.id)).toBe(true)
     })
 
     test('that is given up is never due again, and a person is told in the same transaction', async () => {
       const due = await waiting()
-      expect(await claimMessage(store, due, 300)).toBe('done')
+      expect(await claimMessage(store, due, HOUR_MS)).toBe('done')
       const matter = { ...matterOf(due), kind: 'webhook_undelivered' as const, about: due.id }
       expect(await giveUpMessage(store, due.id, 1, 'status_410', 1_900_000_010, matter)).toBe('done')
       expect(await message(due.id)).toMatchObject({
@@ -177,12 +179,13 @@ export function outboxContract(kind: Kind): void {
       expect(await anomalies(due, 'open')).toEqual([
         expect.objectContaining({ kind: 'webhook_undelivered', times: 1 }),
       ])
-      await sleep(350)
+      await age(store, 'outbox', due.out_trade_no)
       expect(await isDue(due.id)).toBe(false)
     })
 
     test('takes the longest waiting first, a page at a time', async () => {
-      const [first, second] = [await waiting(), await waiting()]
+      const [second, first] = [await waiting(), await waiting()]
+      await age(store, 'outbox', first.out_trade_no)
       const ids = (await listDueMessages(store, 1000)).map((each) => each.id)
       expect(ids.indexOf(first.id)).toBeLessThan(ids.indexOf(second.id))
       expect((await listDueMessages(store, 2)).map((each) => each.id)).toEqual(ids.slice(0, 2))

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { sql } from 'kysely'
 import { Secret } from '../../shared/base/secrets'
 import { systemClock, type Clock } from '../../shared/base/time'
 import { migrate } from '../../shared/store/migrate'
@@ -9,6 +10,7 @@ import { findOrder, insertOrder, listEvents, moveOrder } from '../../shared/stor
 import { killChildren, startChild } from '../support/children'
 import { MIGRATIONS } from '../support/migrationNames'
 import { newOrder } from '../support/orders'
+import { until } from '../support/waiting'
 import { describeContracts } from './contracts'
 import { openFile } from './ready'
 
@@ -63,18 +65,21 @@ describe('a file of SQLite', () => {
     const before = await findOrder(store, order)
     const writer = await openFile(url)
     await writer.rows('begin immediate')
-    let ticks = 0
-    const ticking = setInterval(() => ticks++, 10)
-    const outcome = moveOrder(store, before!, { state: 'paid' }, moveOn)
+    let sleeps = 0
+    const sleep = (ms: number) => (sleeps++, systemClock.sleep(ms))
+    const waiting = storeAt(url, { ...systemClock, sleep })
+    // The driver itself would wait by holding up the process: it is told not to.
+    expect((await sql`pragma busy_timeout`.execute(waiting.db)).rows).toEqual([{ timeout: 0 }])
+    let outcome: unknown
+    const moving = moveOrder(waiting, before!, { state: 'paid' }, moveOn).then((is) => (outcome = is))
     const reader = storeAt(url)
-    await new Promise((resolve) => setTimeout(resolve, 300))
+    await until(() => sleeps >= 10)
     // Readers do not wait for writers.
     expect(await findOrder(reader, order)).toMatchObject({ state: 'created' })
-    clearInterval(ticking)
+    expect(outcome).toBeUndefined()
     await writer.rows('commit')
-    expect(await outcome).toBe('done')
-    expect(ticks).toBeGreaterThan(10)
-    await Promise.all([writer.close(), reader.close()])
+    expect(await moving).toBe('done')
+    await Promise.all([writer.close(), reader.close(), waiting.close()])
   })
 
   test('loses to a writer that never ends, and writes when it has', async () => {

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import { realTimeout } from './waiting'
 
 // The network between a program and its database, able to fail at a chosen moment. What it breaks is broken for
 // the connections there are; a connection made afterwards is served.
@@ -120,7 +121,7 @@ export async function startTcpProxy(
       if (!line.silent) server.end()
       // The way back stays open to a client that has only stopped speaking. One that is gone answers a word with a
       // reset, which shows when the next is sent.
-      else for (const ms of [0, 50, 200]) setTimeout(() => client.writable && client.write('\0'), ms)
+      else for (const ms of [0, 50, 200]) realTimeout(() => client.writable && client.write('\0'), ms)
     })
     client.once('close', () => {
       lines.delete(line)

@@ -1,5 +1,5 @@
-/** Taken before anybody fakes it. */
-const realTimeout = globalThis.setTimeout
+/** Taken before anybody fakes it: for what a test has around it, and the test's watch must not hold up. */
+export const realTimeout = globalThis.setTimeout
 
 const GIVE_UP_MS = 50_000
 
