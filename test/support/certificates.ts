@@ -58,10 +58,9 @@ export function makeCertificates(dir: string): Certificates {
       },
     ])
 
-  const write = (name: string, text: string): string => {
+  const write = (name: string, text: string, mode = 0o644): string => {
     const file = join(dir, name)
-    // Database servers refuse a private key that others can read.
-    writeFileSync(file, text, { mode: 0o600 })
+    writeFileSync(file, text, { mode })
     return file
   }
   return {
@@ -74,7 +73,8 @@ export function makeCertificates(dir: string): Certificates {
       ]),
     ),
     certFile: write('server.pem', issue({ names: [{ ip: '127.0.0.1' }, { dns: 'localhost' }], ...month })),
-    keyFile: write('server.key', server.privatePem),
+    // Database servers refuse a private key that others can read.
+    keyFile: write('server.key', server.privatePem, 0o600),
     issue,
   }
 }
