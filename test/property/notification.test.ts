@@ -71,6 +71,7 @@ describe('one bit', () => {
     process.stdout.write(
       `${inside.readable} readable flips, ${(share * 100).toFixed(1)} % refused by the code\n`,
     )
+    // All bits were flipped, so chance decides on the digits of a few ids alone: it is 94 % each time.
     expect(share).toBeGreaterThanOrEqual(0.9)
     expect(await fate(bytes)).toBe('200')
     expect((await shop.order(number)).state).toBe('paid')

@@ -5,14 +5,19 @@ import * as fc from 'fast-check'
 jest.setTimeout(30 * 60_000)
 
 /**
- * Checks a fast-check property, PROPERTY_RUNS times (default 1000). The seed is printed first, so that a run that
+ * Checks a fast-check property, PROPERTY_RUNS times (default 1000), the examples first: what has to be met is among those,
+ * because chance promises nothing. The seed is printed first, so that a run that
  * was killed can be replayed as well as one that failed: `PROPERTY_SEED=… npx jest …`.
  */
-export async function holds<Ts>(property: fc.IRawProperty<Ts>, runs = propertyRuns()): Promise<void> {
+export async function holds<Ts>(
+  property: fc.IRawProperty<Ts>,
+  runs = propertyRuns(),
+  examples: Ts[] = [],
+): Promise<void> {
   const seed = propertySeed()
   const name = expect.getState().currentTestName ?? 'property'
   process.stdout.write(`PROPERTY_SEED=${seed} PROPERTY_RUNS=${runs}  ${name}\n`)
-  await fc.assert(property, { numRuns: runs, seed })
+  await fc.assert(property, { numRuns: Math.max(runs, examples.length), seed, examples })
 }
 
 /** For properties that draw on their own. */
