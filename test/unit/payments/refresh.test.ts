@@ -2,10 +2,24 @@ import { queryOrder } from '../../../shared/cloudpay/schema'
 import { ORDER_STATES, type OrderState } from '../../../shared/order/state'
 import { listEvents } from '../../../shared/store/orders'
 import { lying, put, sealedAnswer } from '../../support/tamper'
-import { freshNumber, openWorld, orderBody, type World, type WorldOptions } from '../../support/world'
+import { openTestDatabase } from '../../support/testDatabase'
+import {
+  freshNumber,
+  openWorld,
+  orderBody,
+  testClock,
+  type World,
+  type WorldOptions,
+} from '../../support/world'
 
 let world: World
-const open = async (options?: WorldOptions) => (world = await openWorld(options))
+/** By a clock that stands still until a test moves it, the database's included. */
+async function open(options?: WorldOptions): Promise<World> {
+  const clock = testClock()
+  clock.nowMsValue = 1_800_000_000_000
+  const { store } = await openTestDatabase(clock)
+  return (world = await openWorld({ clock, store, ...options }))
+}
 afterEach(() => world.close())
 
 /** A pending order. */
