@@ -74,7 +74,7 @@ describe('nobody is connected to', () => {
       throw new Error('ENOTFOUND')
     },
   })
-  const options = { headers: {}, timeoutMs: 2000, allowPrivate: false }
+  const options = { headers: {}, timeoutMs: 60_000, allowPrivate: false }
   const attempt = (url: string, by = send) => by(url, Buffer.from('{}'), options)
 
   const refused = async (sent: Promise<number>) => {

@@ -174,7 +174,7 @@ beforeEach(() => {
 })
 
 const urlOf = (host: string) => `https://${host}:${port}/hook`
-const options = (allowPrivate: boolean): SendOptions => ({ headers: {}, timeoutMs: 2000, allowPrivate })
+const options = (allowPrivate: boolean): SendOptions => ({ headers: {}, timeoutMs: 60_000, allowPrivate })
 const BODY = Buffer.from('{}')
 
 /** Where the URL leads with the guard off, as far as it is this machine: everything else is not tried from here. */
