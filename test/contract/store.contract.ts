@@ -39,6 +39,7 @@ import {
   read,
   setUp,
   unavailable,
+  unhurried,
   type Kind,
   type ServerKind,
 } from './ready'
@@ -1135,11 +1136,6 @@ function through(proxy: TcpProxy, url: string): string {
   const detour = new URL(url)
   detour.port = String(proxy.port)
   return detour.href
-}
-
-/** Its own limit for a statement is put out of reach: a private matter of the connection, of which there is no setting. */
-function unhurried(store: Store): void {
-  Object.assign(store.connection, { statementTimeoutMs: 600_000 })
 }
 
 /** What the database really said, under the outcome it was made into. */
