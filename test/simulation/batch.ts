@@ -9,9 +9,20 @@ export type Batch = {
   seed: number
   workers: number
   stopAtFirst?: boolean
+  /** Remember so many visits of each await. Only the instrumented build knows of any (crash.ts). */
+  visits?: number
 }
 
-export type BatchResult = { bad: RunResult[]; coverage: Coverage; cpuMs: number; ms: number }
+/** `await phase` → seed and visit of some runs that came to it. */
+export type Reached = Map<string, [seed: number, visit: number][]>
+
+export type BatchResult = {
+  bad: RunResult[]
+  coverage: Coverage
+  reached: Reached
+  cpuMs: number
+  ms: number
+}
 
 export async function runBatch(bundle: string, batch: Batch): Promise<BatchResult> {
   const startMs = performance.now()
@@ -22,6 +33,7 @@ export async function runBatch(bundle: string, batch: Batch): Promise<BatchResul
       const orders: Orders = {
         seeds: { from: batch.seed + worker, count, step: batch.workers },
         stopAtFirst: batch.stopAtFirst ?? false,
+        ...(batch.visits === undefined ? {} : { crash: { survey: batch.visits } }),
       }
       const report = await give(bundle, orders, children)
       // The others need not go on looking for what has been found.
@@ -33,9 +45,13 @@ export async function runBatch(bundle: string, batch: Batch): Promise<BatchResul
   )
   const coverage = new Coverage()
   for (const report of reports) coverage.add(report.coverage)
+  const reached: Reached = new Map()
+  for (const [key, known] of reports.flatMap((report) => Object.entries(report.reached ?? {})))
+    reached.set(key, [...(reached.get(key) ?? []), ...known].slice(0, batch.visits))
   return {
     bad: reports.flatMap((report) => report.bad).sort((a, b) => a.seed - b.seed),
     coverage,
+    reached,
     cpuMs: reports.reduce((sum, report) => sum + report.cpuMs, 0),
     ms: performance.now() - startMs,
   }

@@ -1,5 +1,5 @@
 import ts from 'typescript'
-import { give } from './batch'
+import { give, runBatch, type Reached } from './batch'
 import type { Rewrite } from '../support/planting'
 import { bundleWorker } from './bundle'
 import { PHASES } from './crashPoints'
@@ -7,8 +7,8 @@ import type { SeededPlan } from './worker'
 
 /**
  * A crash at every `await` there is, enumerated and not sampled. The compiler finds them; ordinary runs, faults
- * included, tell which of them reach which await; then each is crashed at, and the run goes on to its end without the
- * one that died.
+ * included, tell which of them reach which await (a survey); then each is crashed at, and the run goes on to its end
+ * without the one that died.
  */
 const FOLDERS = /^(shared\/(payments|store|cloudpay|outbox)\/|shared\/http\/door\.ts$|functions\/)/
 
@@ -71,7 +71,12 @@ const NOT_IN_RUNS: readonly [file: string, text: RegExp, why: string][] = [
 
 export type CrashPoint = { id: string; file: string; text: string }
 
-export function instrument(points: CrashPoint[]): Rewrite {
+/** Whether it waits for something itself, and not only in a function that it hands on. */
+const awaits = (node: ts.Node): boolean =>
+  ts.isAwaitExpression(node) ||
+  (!ts.isFunctionLike(node) && (ts.forEachChild(node, (child) => awaits(child) || undefined) ?? false))
+
+function instrument(points: CrashPoint[]): Rewrite {
   return (file, text) => {
     if (!FOLDERS.test(file) || ELSEWHERE.some(([pattern]) => pattern.test(file))) return undefined
     const source = ts.createSourceFile(file, text, ts.ScriptTarget.ES2022, true)
@@ -82,7 +87,9 @@ export function instrument(points: CrashPoint[]): Rewrite {
         const id = `${file}:${line + 1}:${character + 1}`
         points.push({ id, file, text: node.getText().replaceAll(/\s+/g, ' ').slice(0, 80) })
         const from = node.expression.getFullStart()
-        inserts.push({ at: from, text: ` crashPoint('${id}', async () => (` }, { at: node.end, text: '))' })
+        // Every function that is async costs the run time; only what awaits something itself has to be.
+        const go = awaits(node.expression) ? 'async () =>' : '() =>'
+        inserts.push({ at: from, text: ` crashPoint('${id}', ${go} (` }, { at: node.end, text: '))' })
       }
       ts.forEachChild(node, visit)
     }
@@ -95,40 +102,41 @@ export function instrument(points: CrashPoint[]): Rewrite {
   }
 }
 
-export type CrashResult = {
-  points: CrashPoint[]
-  crashes: number
-  bad: { plan: SeededPlan; violations: string[] }[]
-  /** Awaits that none of the runs came to. */
-  unreached: CrashPoint[]
+/** The simulator with its awaits counted, and which there are. */
+export type Instrumented = { bundle: string; points: CrashPoint[] }
+
+export async function bundleInstrumented(): Promise<Instrumented> {
+  const points: CrashPoint[] = []
+  return { bundle: await bundleWorker('crash', instrument(points)), points }
 }
 
-/** How many ordinary runs look for the awaits at a time, and for how long: some are come to once in ten thousand. */
-const SURVEY = 2000
-const SURVEY_MAX = 20_000
+/** Awaits that none of the runs came to. */
+export const unreached = (points: readonly CrashPoint[], reached: Reached): CrashPoint[] =>
+  points.filter(
+    ({ id, file, text }) =>
+      PHASES.some((phase) => !reached.has(`${id} ${phase}`)) &&
+      !NOT_IN_RUNS.some(([known, pattern]) => file === known && pattern.test(text)),
+  )
 
-/** `visits`: how often each is crashed at. */
-export async function crashEverywhere(visits: number): Promise<CrashResult> {
-  const points: CrashPoint[] = []
-  const bundle = await bundleWorker('crash', instrument(points))
-  const reached = new Map<string, [seed: number, visit: number][]>()
-  const isUnreached = ({ id, file, text }: CrashPoint) =>
-    PHASES.some((phase) => !reached.has(`${id} ${phase}`)) &&
-    !NOT_IN_RUNS.some(([known, pattern]) => file === known && pattern.test(text))
-  // The survey says: which seeds come to which await, and how often.
-  for (let from = 1; from < SURVEY_MAX && (from === 1 || points.some(isUnreached)); from += SURVEY) {
-    const surveys = await Promise.all(
-      [0, 1].map((odd) =>
-        give(bundle, {
-          seeds: { from: from + odd, count: SURVEY / 2, step: 2 },
-          stopAtFirst: false,
-          crash: { survey: visits },
-        }),
-      ),
-    )
-    for (const [key, known] of surveys.flatMap((survey) => Object.entries(survey.reached ?? {})))
+/** So many ordinary runs at a time look for what has not been reached. */
+const SURVEY = 2000
+
+/** Runs from this seed on, until every await has been reached or `runs` are over. */
+export async function survey(
+  { bundle, points }: Instrumented,
+  { from, runs, visits, reached }: { from: number; runs: number; visits: number; reached: Reached },
+): Promise<void> {
+  for (let seed = from; seed < from + runs && unreached(points, reached).length > 0; seed += SURVEY) {
+    const more = await runBatch(bundle, { seed, runs: SURVEY, workers: 2, visits })
+    for (const [key, known] of more.reached)
       reached.set(key, [...(reached.get(key) ?? []), ...known].slice(0, visits))
   }
+}
+
+export type Crashed = { crashes: number; bad: { plan: SeededPlan; violations: string[] }[] }
+
+/** Crashes at every visit that is known. */
+export async function crashAt({ bundle, points }: Instrumented, reached: Reached): Promise<Crashed> {
   const plans = points.flatMap(({ id }) =>
     PHASES.flatMap((phase) =>
       (reached.get(`${id} ${phase}`) ?? []).map(([seed, visit]) => ({ seed, point: id, phase, visit })),
@@ -140,17 +148,15 @@ export async function crashEverywhere(visits: number): Promise<CrashResult> {
       give(bundle, { seeds: { from: 0, count: 0, step: 1 }, stopAtFirst: false, crash: { plans: crashes } }),
     ),
   )
-  return {
-    points,
-    crashes: plans.length,
-    bad: reports.flatMap(({ crashed }) => crashed ?? []),
-    unreached: points.filter(isUnreached),
-  }
+  return { crashes: plans.length, bad: reports.flatMap(({ crashed }) => crashed ?? []) }
 }
+
+export const replayWords = ({ point, phase, visit, seed }: SeededPlan): string =>
+  `npm run crash-everywhere -- --replay ${point} ${phase} ${visit} ${seed}`
 
 /** The timeline goes to stdout. */
 export async function replayCrash(plan: SeededPlan): Promise<string[]> {
-  const bundle = await bundleWorker('crash', instrument([]))
+  const { bundle } = await bundleInstrumented()
   const seeds = { from: 0, count: 0, step: 1 }
   const { crashed } = await give(bundle, { seeds, stopAtFirst: false, trace: true, crash: { plans: [plan] } })
   return crashed?.[0]?.violations ?? []

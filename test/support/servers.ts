@@ -1,5 +1,5 @@
 import { execFile, execFileSync, spawn, type ChildProcess } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
+import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { accessSync, chmodSync, chownSync, constants, mkdtempSync, openSync, closeSync } from 'node:fs'
 import { readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
@@ -362,7 +362,7 @@ export async function startPostgres(): Promise<Server> {
       // Files in the data directory vanish with it; files in /dev/shm would outlive a killed server.
       dynamic_shared_memory_type: 'mmap',
     })
-    return start({
+    const server = await start({
       home,
       program,
       args: (port) => {
@@ -373,7 +373,22 @@ export async function startPostgres(): Promise<Server> {
       // template0, because a connection to any other template would make the copy fail.
       createDatabase: (name) => `create database ${name} template template0 encoding 'UTF8'`,
     })
+    await withSession(server.url, (query) => query(`alter role tester password '${scramVerifier(password)}'`))
+    return server
   })
+}
+
+/**
+ * What PostgreSQL keeps of a password for SCRAM (RFC 5802). Left to itself it hashes 4096 times, both sides at every
+ * connection: most of the time of a test that makes thousands of them. Once says the same words.
+ */
+function scramVerifier(password: string): string {
+  const iterations = 1
+  const salt = randomBytes(16)
+  const salted = pbkdf2Sync(password, salt, iterations, 32, 'sha256')
+  const key = (name: string) => createHmac('sha256', salted).update(name).digest()
+  const stored = createHash('sha256').update(key('Client Key')).digest('base64')
+  return `SCRAM-SHA-256$${iterations}:${salt.toString('base64')}$${stored}:${key('Server Key').toString('base64')}`
 }
 
 // ---- Talking to a server ----
