@@ -15,6 +15,8 @@ export type Stage = readonly Part[]
 export const RUNS = { quick: 5_000, all: 30_000 }
 /** Cases of each property. */
 export const CASES = { quick: 1_000, prove: 100_000 }
+/** Of ten thousand due orders, five thousand cut connections and a thousand programs on each server. */
+export const RACES = { all: 0.5, prove: 1 }
 
 const suites = (...folders: string[]) => ['npx', 'jest', ...folders.map((folder) => `test/${folder}/`)]
 const simulation = (suite: string, from: number, to: number) => ({
@@ -66,7 +68,14 @@ export const REST: readonly Stage[] = [
       command: suites('browser'),
     },
   ],
-  [{ name: 'races', proves: 'races between processes on both servers', command: suites('races') }],
+  [
+    {
+      name: 'races',
+      proves: 'races between processes on both servers',
+      command: suites('races'),
+      env: { RACE_SCALE: `${RACES.all}` },
+    },
+  ],
   [
     {
       name: 'simulation further',

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { CASES, RUNS } from '../parts'
+import { CASES, RACES, RUNS } from '../parts'
 
 /**
  * `npm run prove [-- --runs 1000000 --seed 1 --out PROOF.md]`: runs the proofs with their large numbers and writes what
@@ -14,8 +14,8 @@ import { CASES, RUNS } from '../parts'
 const root = join(__dirname, '../..')
 
 /** What `npm run test:all` has no time for. */
-const BEYOND = `Beyond \`npm run test:all\`: it plays ${RUNS.all} simulated runs, tries every third planted fault, gives a
-property ${CASES.quick} cases and every parser a short round of fuzzing.`
+const BEYOND = `Beyond \`npm run test:all\`: it plays ${RUNS.all} simulated runs, tries every third planted fault, plays the
+races at ${RACES.all} of their size, gives a property ${CASES.quick} cases and every parser a short round of fuzzing.`
 
 type Proof = { title: string; command: string[]; env?: Record<string, string> }
 type Result = Proof & { exitCode: number; seconds: number; output: string }
@@ -45,7 +45,7 @@ async function main(): Promise<void> {
     {
       title: 'Races on a real MariaDB and a real PostgreSQL',
       command: ['npx', 'jest', 'test/races'],
-      env: { REQUIRE_SERVERS: '1' },
+      env: { REQUIRE_SERVERS: '1', RACE_SCALE: `${RACES.prove}` },
     },
     {
       title: `Properties at ${CASES.prove} cases`,
