@@ -144,11 +144,13 @@ export async function sayCount(
   const rate = rateOf(limit, nowMs)
   if (rate.max > 0) {
     if ((await say(countUp(store, rate))).affected === 1) return
-    const known = (await say(findCounter(store, limit))).rows.length > 0
-    if (!known) {
+    const counter = toCounter((await say(findCounter(store, limit))).rows[0])
+    if (!counter) {
       await unlessTaken(store, say(insertCounter(store, { ...rate, used: 1 })), () => undefined)
       return
     }
+    // Somebody else began the counter between our two statements. That is a lost race and no limit reached.
+    if (counter.period < rate.period || counter.used < rate.max) throw new Lost()
   }
   over()
   throw new Lost()

@@ -1,9 +1,10 @@
 import { findSku } from '../../shared/store/catalogue'
-import { count as countOne, forgetCounters, type Limit } from '../../shared/store/counters'
+import { count as countOne, forgetCounters, sayCount, type Limit } from '../../shared/store/counters'
 import type { Store } from '../../shared/store/open'
 import { findOwnedOrder, insertOrder, isQuoteUsed, type OrderLimits } from '../../shared/store/orders'
 import { forgetRevocations, isRevoked, revoke } from '../../shared/store/revocations'
 import { forgetSpent, spend } from '../../shared/store/spent'
+import { write, type Say } from '../../shared/store/transaction'
 import { newOrder } from '../support/orders'
 import { count, inserted, LEASE_MS, setUp, type Kind } from './ready'
 
@@ -52,6 +53,29 @@ export function peopleContract(kind: Kind): void {
         stores.flatMap((each) => Array.from({ length: 5 }, () => countOne(each, twenty, NOW_MS))),
       )
       expect(count(given, true)).toBe(20)
+    })
+
+    // SQLite lets nobody write beside a transaction.
+    const onServer = kind.dialect === 'sqlite' ? test.skip : test
+    onServer('begun by somebody else between two statements is a lost race, and not full', async () => {
+      const [one, other] = (await openMany(url, 2)) as [Store, Store]
+      const two = limit(2)
+      let over = false
+      let begunMeanwhile: boolean | undefined
+      const outcome = await write(one, (say) => {
+        const sayLate: Say = async (query) => {
+          if (query.sql.startsWith('select')) begunMeanwhile ??= await countOne(other, two, NOW_MS)
+          return say(query)
+        }
+        return sayCount(one, sayLate, two, NOW_MS, () => (over = true))
+      })
+      expect({ outcome, over, begunMeanwhile }).toEqual({
+        outcome: 'lost',
+        over: false,
+        begunMeanwhile: true,
+      })
+      expect(await countOne(one, two, NOW_MS)).toBe(true)
+      expect(await countOne(one, two, NOW_MS)).toBe(false)
     })
 
     test('is forgotten when its period is over, others are not', async () => {
