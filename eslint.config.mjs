@@ -122,4 +122,17 @@ export default tseslint.config(
       '@typescript-eslint/no-unsafe-return': 'off',
     },
   },
+  {
+    // How long a test may take is one generous number in jest.config.cjs: a busy machine may be ten times as slow.
+    files: ['test/**'],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        ban(
+          'CallExpression[callee.name=/^(test|it|(before|after)(All|Each))$/] > Literal.arguments[raw=/^[0-9_]+$/][value<120000]',
+          'no test has less time than jest.config.cjs gives it',
+        ),
+      ],
+    },
+  },
 )

@@ -17,7 +17,7 @@ const MARKUP = '<img src=x onerror="complain(1)"><b>粗</b>'
   beforeAll(async () => {
     const chooseFault = ({ interface: name }: { interface: string }) => faults[name]?.shift()
     street = await openStreet({ chooseFault, refundDelayMs: 3_600_000 })
-  }, 60_000)
+  })
   afterAll(() => street.close())
 
   beforeEach(async () => {

@@ -17,7 +17,7 @@ const missing = isBrowserMissing()
       chooseFault: ({ interface: name }) => faults[name]?.shift(),
       slowMs: 500,
     })
-  }, 60_000)
+  })
   afterAll(() => street.close())
 
   afterEach(async () => {
@@ -354,7 +354,7 @@ const missing = isBrowserMissing()
     await state('待支付', 20_000)
     await main().click()
     await state('已支付', 20_000)
-  }, 45_000)
+  })
 
   // ── other ends ─────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -10,7 +10,7 @@ const missing = isBrowserMissing()
   let phone: FrameLocator
   beforeAll(async () => {
     street = await openStreet()
-  }, 60_000)
+  })
   afterAll(() => street.close())
 
   beforeEach(async () => {

@@ -6,7 +6,7 @@ import { until } from '../support/waiting'
 
 ;(isBrowserMissing() ? describe.skip : describe)('a page with a code to scan, in Chromium', () => {
   let street: Street
-  beforeAll(async () => void (street = await openStreet()), 60_000)
+  beforeAll(async () => void (street = await openStreet()))
   afterAll(() => street.close())
 
   /** The shop's server. */

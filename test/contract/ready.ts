@@ -68,7 +68,7 @@ export function setUp<R extends Ready>(kind: { start(): Promise<R> }) {
 
   beforeAll(async () => {
     running = await kind.start()
-  }, 90_000)
+  })
   afterEach(async () => {
     await Promise.all(opened.splice(0).map((store) => store.close()))
   })

@@ -14,7 +14,7 @@ beforeAll(async () => {
   jest.spyOn(process.stdout, 'write').mockReturnValue(true)
   const databaseUrl = `sqlite:${join(mkdtempSync(join(tmpdir(), 'client-')), 'orders.db')}`
   machine = await startMachine({ databaseUrl, timers: 'off', name: 'test-client' })
-}, 60_000)
+})
 afterAll(async () => {
   await machine.stop()
   jest.restoreAllMocks()

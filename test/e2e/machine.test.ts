@@ -121,7 +121,7 @@ test('npm run demo tells one whole order and exits 0', async () => {
   expect(stdout).toContain('Everything above held.')
   // Masked: neither the key nor a whole code or signature is printed.
   expect(stdout).not.toMatch(/sandbox0authen0key|"(pay_sign|paySign)":"\w{7}|authen_code\\?":\\?"\w{7}/)
-}, 60_000)
+})
 
 test('npm start prints lines for a shell: login, quote, order, payment, status, refund; they work', async () => {
   const port = await freePort()
@@ -157,7 +157,7 @@ test('npm start prints lines for a shell: login, quote, order, payment, status, 
   } finally {
     machine.kill()
   }
-}, 60_000)
+})
 
 test('a port that is taken is said in one sentence', async () => {
   const taken = await startSandbox()
@@ -183,7 +183,7 @@ test('npm run migrate brings a database up to date, twice without harm, and show
     code: 1,
     stderr: expect.not.stringContaining('hunter22') as string,
   })
-}, 60_000)
+})
 
 test('no deployed bundle carries SQLite, and each only the driver it was built for', async () => {
   const text = async (drivers: ('mysql' | 'postgres')[]) =>

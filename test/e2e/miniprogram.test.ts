@@ -26,7 +26,7 @@ beforeAll(async () => {
   jest.spyOn(process.stdout, 'write').mockReturnValue(true)
   const databaseUrl = `sqlite:${join(mkdtempSync(join(tmpdir(), 'mini-')), 'orders.db')}`
   machine = await startMachine({ databaseUrl, timers: 'off' })
-}, 60_000)
+})
 afterAll(async () => {
   await machine.stop()
   jest.restoreAllMocks()

@@ -65,7 +65,7 @@ describe.each(databases)('$dialect', ({ dialect, found, start }) => {
     await migrate(store)
     await store.close()
     bundles = await buildBundles(`runtimes-${dialect}`, [dialect])
-  }, 60_000)
+  })
   afterAll(() => server.stop())
 
   describe.each(RUNTIMES)('$name', ({ path }) => {
@@ -115,7 +115,7 @@ describe.each(databases)('$dialect', ({ dialect, found, start }) => {
       expect(loaded).toContain('NativeModule https')
       expect(loaded).not.toMatch(/undici/)
       expect(created.log + read.log).not.toMatch(/oTestPayer0001|sandbox0authen0key|tester:/)
-    }, 60_000)
+    })
 
     test('a payer logs in, orders with a quote and reads it back; the shop signs and refunds', async () => {
       const env = {
@@ -162,7 +162,7 @@ describe.each(databases)('$dialect', ({ dialect, found, start }) => {
       const seen = all.map(({ log, visits }) => log + JSON.stringify(visits)).join('')
       for (const hidden of [payer_id, secret, SANDBOX_SECRET, ...plain.logins.handedOver])
         expect(seen).not.toContain(hidden)
-    }, 120_000)
+    })
     test('the function for migrations makes the tables, and counts what is open', async () => {
       const url = new URL(database)
       url.pathname = new URL(await server.freshDatabase()).pathname
@@ -182,7 +182,7 @@ describe.each(databases)('$dialect', ({ dialect, found, start }) => {
         none,
       ])
       expect(log).not.toContain(url.password)
-    }, 60_000)
+    })
 
     test('orders are notified, looked after by the timer, refunded and closed', async () => {
       const env = environment()
@@ -271,7 +271,7 @@ describe.each(databases)('$dialect', ({ dialect, found, start }) => {
       expect(await stored.db.selectFrom('marks').select('name').execute()).toContainEqual({ name: 'timer' })
       await stored.close()
       expect(logs.join('')).not.toMatch(/oTestPayer0001|sandbox0authen0key|tester:/)
-    }, 120_000)
+    })
   })
 })
 

@@ -83,6 +83,10 @@ const AMBIENT = [
   "import { timingSafeEqual } from 'node:crypto'",
 ]
 
+/** In tests: less time than all have. */
+const HURRIED = ["test('x', () => {}, 20_000)", 'beforeAll(() => {}, 500)', 'afterEach(() => {}, 119_999)']
+const PATIENT = ["test('20', () => {})", "test('x', () => {}, 300_000)", 'wait(20)']
+
 const planted: [string, string, string[]][] = [
   ...ROOMS.flatMap((file): [string, string, string[]][] => [
     ...GUESSED.map((text): [string, string, string[]] => [file, text, ['no-restricted-syntax']]),
@@ -93,6 +97,11 @@ const planted: [string, string, string[]][] = [
     'shared/payments/create.ts',
     text,
     ['no-restricted-syntax'],
+  ]),
+  ...[...HURRIED, ...PATIENT].map((text): [string, string, string[]] => [
+    'test/unit/app.test.ts',
+    text,
+    HURRIED.includes(text) ? ['no-restricted-syntax'] : [],
   ]),
 ]
 

@@ -351,7 +351,7 @@ describe('what it costs', () => {
     expect(trade.database.said).toBe(before)
     expect(await notify.notify(Buffer.from(good))).toBe(200)
     expect(trade.database.said).toBeGreaterThan(before)
-  }, 60_000)
+  })
 })
 
 describe('what cannot be read', () => {

@@ -278,7 +278,7 @@ describe('npm run merchants', () => {
       ])
         expect(text).not.toContain(secret)
     await store.close()
-  }, 120_000)
+  })
 
   test.each([
     [[]],

@@ -36,7 +36,7 @@ describe('the GitHub workflow', () => {
   let faultsOf: (text: string) => string[]
   beforeAll(async () => {
     faultsOf = await loadParser()
-  }, 30_000)
+  })
 
   test("is one to GitHub's own parser", () => {
     expect(faultsOf(github)).toEqual([])

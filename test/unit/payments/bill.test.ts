@@ -141,7 +141,7 @@ describe('a thousand orders', () => {
         .filter(({ kind }) => kind.startsWith('paid_'))
         .every(({ times }) => times === 2),
     ).toBe(true)
-  }, 60_000)
+  })
 
   test('in one and the same second are read page by page', async () => {
     await open()

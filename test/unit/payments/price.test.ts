@@ -87,7 +87,7 @@ describe('a quote', () => {
     expect(await store.db.selectFrom('orders').select('quote_jti').execute()).toHaveLength(1)
     expect(sandbox.received).toHaveLength(1)
     await Promise.all(instances.map((world) => world.close()))
-  }, 30_000)
+  })
 
   test('used again is the same order, also when it is over; one that was never used is not', async () => {
     await open()

@@ -322,7 +322,7 @@ describe('an unknown outcome', () => {
     expect(await shop.anomalies()).toMatchObject([
       { kind: 'refund_unresolved', out_trade_no: number, times: 1, evidence: { looks: 20 } },
     ])
-  }, 20_000)
+  })
 
   test('of one that arrived is found by its number, and not sent again', async () => {
     await open({ refundDelayMs: Infinity })
