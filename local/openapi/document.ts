@@ -71,7 +71,7 @@ export function describeApi(routes: readonly ServedRoute[], server: string): Api
       version: '1',
       license: { name: 'MIT', identifier: 'MIT' },
       description: paragraphs({
-        zh: '金额一律为整数分。回答可能增加新的成员,请忽略不认识的成员;请求中的未知字段会被拒绝。文本不得含 U+0000 或半个代理对。错误码见 /errors。',
+        zh: '金额一律为整数分。回答可能增加新的成员，请忽略不认识的成员；请求中的未知字段会被拒绝。文本不得含 U+0000 或半个代理对。错误码见 /errors。',
         en: 'Money is integer fen. Answers may gain members: ignore what you do not know; unknown fields of requests are refused. Texts must hold neither U+0000 nor half of a surrogate pair. Error codes: /errors.',
       }),
     },
@@ -108,15 +108,15 @@ const SECURITY = {
   }),
   merchantKey: headerKey(SIGNED_HEADERS.key, { zh: '密钥名', en: "the key's name" }),
   merchantTimestamp: headerKey(SIGNED_HEADERS.timestamp, {
-    zh: 'UTC 秒,误差不超过 300 秒',
+    zh: 'UTC 秒，误差不超过 300 秒',
     en: 'seconds, UTC, within 300 s',
   }),
   merchantNonce: headerKey(SIGNED_HEADERS.nonce, {
-    zh: '16 至 64 个字母、数字、- 或 _,只用一次',
+    zh: '16 至 64 个字母、数字、- 或 _，只用一次',
     en: '16 to 64 letters, digits, - and _, used once',
   }),
   merchantSignature: headerKey(SIGNED_HEADERS.signature, {
-    zh: 'v1= 加 HMAC-SHA256 的小写十六进制;待签名文本见 shared/access/signed.ts',
+    zh: 'v1= 加 HMAC-SHA256 的小写十六进制；待签名文本见 shared/access/signed.ts',
     en: 'v1= and the HMAC-SHA256 in lower-case hex; over which lines: shared/access/signed.ts',
   }),
 }
@@ -184,7 +184,7 @@ function parameters({ query = {}, idempotencyKey }: Operation, path: string): Pa
     in: 'header' as const,
     required: false,
     description: both({
-      zh: '同一个键就是同一个请求,按调用方区分',
+      zh: '同一个键就是同一个请求，按调用方区分',
       en: 'the same key is the same request, per caller',
     }),
     schema: { type: 'string', pattern: '^[!-~]{1,255}$' },
@@ -227,7 +227,7 @@ const MEMBER_SCHEMAS: Record<Member, Schema> = {
     items: {
       type: 'object',
       properties: {
-        field: { type: 'string', description: both({ zh: '路径,以点分隔', en: 'path, with dots' }) },
+        field: { type: 'string', description: both({ zh: '路径，以点分隔', en: 'path, with dots' }) },
         code: { type: 'string' },
         message: { type: 'string' },
       },

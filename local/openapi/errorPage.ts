@@ -45,7 +45,7 @@ export function errorPage() {
 <style>${STYLE}</style>
 <h1>错误码 <span lang="en">Error codes</span></h1>
 ${inBoth({
-  zh: '程序只看 code,它是稳定的。request_id 用来在日志里查找原因。',
+  zh: '程序只看 code，它是稳定的。request_id 用来在日志里查找原因。',
   en: 'Programs go by code, which is stable. The request_id finds the cause in the log.',
 })}
 <nav>${FAULT_CODES.map((code) => `<a href="#${code}">${code}</a>`).join('')}</nav>

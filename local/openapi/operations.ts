@@ -37,13 +37,13 @@ const close: Operation = {
   tag: 'orders',
   summary: { zh: '关闭订单', en: 'Close an order' },
   description: {
-    zh: '关闭由云支付决定:先请求关闭,再查询,只有验签的回答才算关闭。',
+    zh: '关闭由云支付决定：先请求关闭，再查询，只有验签的回答才算关闭。',
     en: 'Decided by Cloud Pay: asked to close, asked again what became of it, and only its signed answer counts.',
   },
   answers: {
     200: { when: { zh: '已关闭', en: 'closed' }, schema: 'Order', example: EXAMPLES.closed },
     202: {
-      when: { zh: '关闭中:稍后读取订单', en: 'closing: read the order later' },
+      when: { zh: '关闭中：稍后读取订单', en: 'closing: read the order later' },
       schema: 'Order',
       example: EXAMPLES.closing,
     },
@@ -54,9 +54,9 @@ const close: Operation = {
 const refund: Operation = {
   id: 'refundOrder',
   tag: 'refunds',
-  summary: { zh: '退款,部分或全部', en: 'Refund, in part or in full' },
+  summary: { zh: '退款，部分或全部', en: 'Refund, in part or in full' },
   description: {
-    zh: '只有商户服务器可以退款。需要 out_refund_no 或 Idempotency-Key;超时后用同一个号码重试。',
+    zh: '只有商户服务器可以退款。需要 out_refund_no 或 Idempotency-Key；超时后用同一个号码重试。',
     en: 'For merchants only. Needs out_refund_no or an Idempotency-Key; after a timeout retry under the same one.',
   },
   idempotencyKey: true,
@@ -89,12 +89,12 @@ const refund: Operation = {
 const atOwnPath = ({ summary, ...operation }: Operation): Operation => ({
   ...operation,
   id: `${operation.id}AtOwnPath`,
-  summary: { zh: `${summary.zh}(自定义域名)`, en: `${summary.en} (custom domain)` },
+  summary: { zh: `${summary.zh}（自定义域名）`, en: `${summary.en} (custom domain)` },
 })
 
 const PAGE: Operation['query'] = {
   limit: {
-    zh: '每页条数,1 到 100,默认 50',
+    zh: '每页条数，1 到 100，默认 50',
     en: 'how many, 1 to 100; 50 when left out',
     schema: { type: 'string', pattern: '^\\d{1,3}$' },
   },
@@ -110,7 +110,7 @@ const resolveAnomaly: Operation = {
   tag: 'board',
   summary: { zh: '处理异常', en: 'Resolve an anomaly' },
   description: {
-    zh: '记下做了什么。只是记录:不移动订单,也不移动钱。',
+    zh: '记下做了什么。只是记录：不移动订单，也不移动钱。',
     en: 'Says what was done. A note and no more: neither the order nor money moves.',
   },
   body: { schemas: ['ResolveAnomaly'], required: true, examples: { note: EXAMPLES.resolveAnomaly } },
@@ -131,7 +131,7 @@ export const OPERATIONS: Record<keyof typeof DOORS, Operation> = {
     tag: 'orders',
     summary: { zh: '下单', en: 'Create an order' },
     description: {
-      zh: '商户服务器发送金额与付款人;付款人发送报价或商品编号。用同一个号码重试是安全的,超时后不要换号。',
+      zh: '商户服务器发送金额与付款人；付款人发送报价或商品编号。用同一个号码重试是安全的，超时后不要换号。',
       en: 'Servers send amount and payer; payers a quote or a sku. Retrying under the same number is safe; after a timeout take no new one.',
     },
     idempotencyKey: true,
@@ -149,7 +149,7 @@ export const OPERATIONS: Record<keyof typeof DOORS, Operation> = {
     answers: {
       201: { when: { zh: '新订单', en: 'a new order' }, schema: 'OrderCreated', example: EXAMPLES.created },
       200: {
-        when: { zh: '同一个订单,重复的请求', en: 'the same order again' },
+        when: { zh: '同一个订单，重复的请求', en: 'the same order again' },
         schema: 'OrderCreated',
         example: EXAMPLES.created,
       },
@@ -189,12 +189,12 @@ export const OPERATIONS: Record<keyof typeof DOORS, Operation> = {
     tag: 'orders',
     summary: { zh: '读取订单', en: 'Read an order' },
     description: {
-      zh: '状态、金额、退款与经过;不是自己的订单等同于不存在。',
+      zh: '状态、金额、退款与经过；不是自己的订单等同于不存在。',
       en: 'State, amounts, refunds and timeline. An order that is not yours is not there.',
     },
     query: {
       refresh: {
-        zh: '1:先向云支付查询(每单三秒一次)',
+        zh: '1：先向云支付查询（每单三秒一次）',
         en: '1: asks Cloud Pay first, once in three seconds',
         schema: { type: 'string', enum: ['0', '1'] },
       },
@@ -213,7 +213,7 @@ export const OPERATIONS: Record<keyof typeof DOORS, Operation> = {
     tag: 'sessions',
     summary: { zh: '登录', en: 'Log in' },
     description: {
-      zh: '用微信或支付宝的 code 换取令牌;secret 由客户端生成(32 个随机字节),以后每次请求一并发送。',
+      zh: '用微信或支付宝的 code 换取令牌；secret 由客户端生成（32 个随机字节），以后每次请求一并发送。',
       en: "A token for a code of WeChat's or Alipay's. The secret is 32 random bytes of the client's, sent with every call.",
     },
     body: { schemas: ['Login'], required: true, examples: { mini_program: EXAMPLES.login } },
@@ -234,7 +234,7 @@ export const OPERATIONS: Record<keyof typeof DOORS, Operation> = {
     tag: 'sessions',
     summary: { zh: '跳转登录前取 state', en: 'A state, before a redirect' },
     description: {
-      zh: 'state 只能由这个浏览器使用一次,十分钟内有效。',
+      zh: 'state 只能由这个浏览器使用一次，十分钟内有效。',
       en: 'Good for this browser, once, within ten minutes.',
     },
     body: { schemas: ['BeginLogin'], required: true, examples: { official_account: EXAMPLES.beginLogin } },
@@ -252,7 +252,7 @@ export const OPERATIONS: Record<keyof typeof DOORS, Operation> = {
     tag: 'board',
     summary: { zh: '订单列表', en: 'List orders' },
     description: {
-      zh: '自己子商户的订单,最近的在前;search 按订单号开头或完整的钱包单号查找,不能与 state 一起用。',
+      zh: '自己子商户的订单，最近的在前；search 按订单号开头或完整的钱包单号查找，不能与 state 一起用。',
       en: "The caller's sub-merchant's, the latest first. search: how a number begins, or a whole transaction id; not with state.",
     },
     query: {
@@ -262,7 +262,7 @@ export const OPERATIONS: Record<keyof typeof DOORS, Operation> = {
         schema: { type: 'string', enum: [...ORDER_STATES] },
       },
       search: {
-        zh: '订单号开头,或完整的钱包单号',
+        zh: '订单号开头，或完整的钱包单号',
         en: 'how a number begins, or a transaction id',
         schema: { type: 'string', pattern: '^[!-~]{1,64}$' },
       },
@@ -303,12 +303,12 @@ export const OPERATIONS: Record<keyof typeof DOORS, Operation> = {
     tag: 'board',
     summary: { zh: '一天的合计', en: "A day's sums" },
     description: {
-      zh: '北京时间的一天:下单、支付、退款的笔数与金额(分),合计与每小时。',
+      zh: '北京时间的一天：下单、支付、退款的笔数与金额（分），合计与每小时。',
       en: 'A day of China: orders made, paid and refunded, count and fen, in all and by the hour.',
     },
     query: {
       date: {
-        zh: '例如 2026-11-23,默认今天',
+        zh: '例如 2026-11-23，默认今天',
         en: 'such as 2026-11-23; today when left out',
         schema: { type: 'string', pattern: '^\\d{4}-\\d{2}-\\d{2}$' },
       },
@@ -325,7 +325,7 @@ export const OPERATIONS: Record<keyof typeof DOORS, Operation> = {
     tag: 'sessions',
     summary: { zh: '结束登录', en: 'End sessions' },
     description: {
-      zh: '付款人不带请求体:结束自己的会话。有 admin 的密钥带上付款人:结束其全部会话。',
+      zh: '付款人不带请求体：结束自己的会话。有 admin 的密钥带上付款人：结束其全部会话。',
       en: 'A payer, without a body: their own session. A key with admin, naming a payer: all sessions of that payer.',
     },
     body: { schemas: ['RevokePayer', 'Ignored'], required: false, examples: { payer: EXAMPLES.revokePayer } },
@@ -339,7 +339,7 @@ export const OPERATIONS: Record<keyof typeof DOORS, Operation> = {
     tag: 'notifications',
     summary: { zh: '云支付通知支付结果', en: 'Cloud Pay tells of a payment' },
     description: {
-      zh: '只由云支付调用,签名在请求体内。通知只是提示,结果以我们自己的查询为准。',
+      zh: '只由云支付调用，签名在请求体内。通知只是提示，结果以我们自己的查询为准。',
       en: 'Called by Cloud Pay alone; its signature is in the body. A hint, never proof: our own query decides.',
     },
     body: { schemas: ['Notification'], required: true, examples: {} },
@@ -350,7 +350,7 @@ export const OPERATIONS: Record<keyof typeof DOORS, Operation> = {
         example: { response_content: { status: 0, description: 'OK' } },
       },
       401: {
-        when: { zh: '未通过校验(notification_refused)', en: 'not accepted (notification_refused)' },
+        when: { zh: '未通过校验（notification_refused）', en: 'not accepted (notification_refused)' },
         schema: 'NotificationAnswer',
         example: { response_content: { status: 1, description: 'refused' } },
       },

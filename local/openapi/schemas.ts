@@ -34,20 +34,20 @@ const Order = v.object({
   merchant_order_id: v.optional(v.pipe(v.string(), told('商户业务订单', "the merchant's own purchase"))),
   state: oneOf(ORDER_STATES),
   flag: v.nullable(oneOf(ORDER_FLAGS)),
-  total_fee: fen('金额,整数分', 'integer fen'),
+  total_fee: fen('金额，整数分', 'integer fen'),
   fee_type: v.string(),
   pay_platform: v.pipe(
     v.number(),
     v.values(Object.values(PAY_PLATFORM)),
-    told('1 微信,2 支付宝', '1 WeChat, 2 Alipay'),
+    told('1 微信，2 支付宝', '1 WeChat, 2 Alipay'),
   ),
   trade_type: v.pipe(v.number(), v.values(Object.values(TRADE_TYPE))),
   created_at: Moment,
   time_expire: Moment,
   paid_at: v.nullable(Moment),
   transaction_id: v.nullable(v.pipe(v.string(), told('钱包侧单号', "the wallet's number"))),
-  cash_fee: v.nullable(fen('现金部分,仅供参考', 'the part in cash, for information')),
-  settlement_total_fee: v.nullable(fen('应结金额,仅供参考', 'what is settled, for information')),
+  cash_fee: v.nullable(fen('现金部分，仅供参考', 'the part in cash, for information')),
+  settlement_total_fee: v.nullable(fen('应结金额，仅供参考', 'what is settled, for information')),
   refunded_fee: fen('经查询确认已退', 'verifiably went back'),
   refunding_fee: fen('退款途中', 'on its way back'),
 })
@@ -95,7 +95,7 @@ const handover = {
 const Refund = v.object({
   out_refund_no: v.string(),
   state: oneOf(REFUND_STATES),
-  refund_fee: fen('退款金额,整数分', 'integer fen'),
+  refund_fee: fen('退款金额，整数分', 'integer fen'),
   origin: oneOf(REFUND_ORIGINS),
   reason: v.nullable(v.string()),
   created_at: Moment,
@@ -128,7 +128,7 @@ const Revoked = v.object({ revoked: v.literal(true) })
 
 const NotificationAnswer = v.object({
   response_content: v.object({
-    status: v.pipe(oneOf([0, 1]), told('0 已收下;1 失败', '0 kept, 1 not')),
+    status: v.pipe(oneOf([0, 1]), told('0 已收下；1 失败', '0 kept, 1 not')),
     description: oneOf(['OK', 'refused', 'try again']),
   }),
 })

@@ -5,7 +5,7 @@
 export const FAULTS = {
   head_invalid: {
     status: 400,
-    zh: '路径、查询参数或请求头过长、过多,或含有不是文本的字符。',
+    zh: '路径、查询参数或请求头过长、过多，或含有不是文本的字符。',
     en: 'Path, query or headers are too long, too many, or hold what is no text.',
   },
   body_not_utf8: { status: 400, zh: '请求体不是 UTF-8 文本。', en: 'The request body is not UTF-8 text.' },
@@ -22,12 +22,12 @@ export const FAULTS = {
   },
   idempotency_required: {
     status: 400,
-    zh: '请提供 out_trade_no 或 Idempotency-Key 请求头,以免重复下单。',
+    zh: '请提供 out_trade_no 或 Idempotency-Key 请求头，以免重复下单。',
     en: 'Send out_trade_no or an Idempotency-Key header, so that a retry cannot order twice.',
   },
   refund_number_required: {
     status: 400,
-    zh: '请提供 out_refund_no 或 Idempotency-Key 请求头,以免重复退款。',
+    zh: '请提供 out_refund_no 或 Idempotency-Key 请求头，以免重复退款。',
     en: 'Send out_refund_no or an Idempotency-Key header, so that a retry cannot refund twice.',
   },
   idempotency_key_invalid: {
@@ -48,17 +48,17 @@ export const FAULTS = {
   },
   request_replayed: {
     status: 401,
-    zh: '这个签名请求已经用过,请用新的 nonce 重新签名。',
+    zh: '这个签名请求已经用过，请用新的 nonce 重新签名。',
     en: 'This signed request was used before; sign it again with a new nonce.',
   },
   session_ended: {
     status: 401,
-    zh: '登录已过期或已注销,请重新登录。',
+    zh: '登录已过期或已注销，请重新登录。',
     en: 'The session has expired or was ended; log in again.',
   },
   login_refused: {
     status: 401,
-    zh: '登录未被接受:code 或 state 无效、过期或已使用,请重新获取。',
+    zh: '登录未被接受：code 或 state 无效、过期或已使用，请重新获取。',
     en: 'The login was not accepted: its code or state is wrong, expired or used; get new ones.',
   },
   caller_not_allowed: { status: 403, zh: '调用方无权执行此操作。', en: 'The caller may not do this.' },
@@ -69,17 +69,17 @@ export const FAULTS = {
   },
   quote_missing: {
     status: 400,
-    zh: '付款人下单须带商户服务器签发的报价(quote)。',
+    zh: '付款人下单须带商户服务器签发的报价（quote）。',
     en: "A payer's order needs a quote that the merchant's server signed.",
   },
   sku_missing: {
     status: 400,
-    zh: '付款人下单须带商品编号(sku),价格由目录决定。',
+    zh: '付款人下单须带商品编号（sku），价格由目录决定。',
     en: "A payer's order needs a sku; its price is in the catalogue.",
   },
   quote_or_sku_missing: {
     status: 400,
-    zh: '付款人下单须带报价(quote)或商品编号(sku)。',
+    zh: '付款人下单须带报价（quote）或商品编号（sku）。',
     en: "A payer's order needs a quote or a sku.",
   },
   sku_unknown: { status: 400, zh: '目录里没有在售的这个商品。', en: 'The catalogue sells no such article.' },
@@ -90,7 +90,7 @@ export const FAULTS = {
   },
   payers_cannot_order: {
     status: 403,
-    zh: '没有配置报价或目录,只有商户服务器可以下单。',
+    zh: '没有配置报价或目录，只有商户服务器可以下单。',
     en: "Neither quotes nor a catalogue are configured: only the merchant's server may order.",
   },
   price_differs: {
@@ -112,7 +112,7 @@ export const FAULTS = {
   },
   merchant_disabled: {
     status: 403,
-    zh: '这个子商户已停用,不能下新单。',
+    zh: '这个子商户已停用，不能下新单。',
     en: 'This sub-merchant is disabled and takes no new orders.',
   },
   app_unknown: { status: 400, zh: '没有配置这个 app_id。', en: 'This app_id is not configured.' },
@@ -123,12 +123,12 @@ export const FAULTS = {
   number_taken: { status: 409, zh: '订单号已被使用。', en: 'The order number is taken.' },
   order_in_progress: {
     status: 409,
-    zh: '另一个请求正在处理这个订单,请按 Retry-After 稍后重试。',
+    zh: '另一个请求正在处理这个订单，请按 Retry-After 稍后重试。',
     en: 'Another request is working on this order; retry after the seconds in Retry-After.',
   },
   purchase_open: {
     status: 409,
-    zh: '这笔业务订单已有一个未完成的支付单,须等它关闭或支付。',
+    zh: '这笔业务订单已有一个未完成的支付单，须等它关闭或支付。',
     en: 'This purchase has an open order, which must be closed or paid first.',
   },
   purchase_paid: {
@@ -139,12 +139,12 @@ export const FAULTS = {
   quote_used: { status: 409, zh: '这个报价已经用过。', en: 'The quote was used already.' },
   order_not_closable: {
     status: 409,
-    zh: '订单当前状态不能关闭(例如已支付)。',
+    zh: '订单当前状态不能关闭（例如已支付）。',
     en: 'The order cannot be closed in its state; it may be paid.',
   },
   micro_pay_not_closable: {
     status: 409,
-    zh: '付款码支付的订单不能关闭:付款人可能正在输入密码,关单会退回已付的钱。请查询订单直到有结果。',
+    zh: '付款码支付的订单不能关闭：付款人可能正在输入密码，关单会退回已付的钱。请查询订单直到有结果。',
     en: 'A micro_pay order is never closed: the payer may be typing a password, and a close gives paid money back. Read it until it is decided.',
   },
   order_not_refundable: {
@@ -159,7 +159,7 @@ export const FAULTS = {
   },
   refund_unresolved: {
     status: 409,
-    zh: '该订单有一笔结果未知的退款,请用原退款单号重试,不要换号。',
+    zh: '该订单有一笔结果未知的退款，请用原退款单号重试，不要换号。',
     en: 'A refund of this order has an unknown outcome; retry it under its own number, do not take a new one.',
   },
   body_too_large: { status: 413, zh: '请求体超过 64 KB。', en: 'The request body is larger than 64 KB.' },
@@ -180,54 +180,54 @@ export const FAULTS = {
   },
   too_many_orders: {
     status: 429,
-    zh: '未完成的订单过多或下单过于频繁,请按 Retry-After 稍后再试。',
+    zh: '未完成的订单过多或下单过于频繁，请按 Retry-After 稍后再试。',
     en: 'Too many open orders, or too many in this minute; try again after the seconds in Retry-After.',
   },
   too_many_logins: {
     status: 429,
-    zh: '登录过于频繁,请按 Retry-After 稍后再试。',
+    zh: '登录过于频繁，请按 Retry-After 稍后再试。',
     en: 'Too many logins; try again after the seconds in Retry-After.',
   },
   data_keys_missing: {
     status: 503,
-    zh: '没有配置 DATA_KEYS(或封存所用的密钥已被移除),不能受理付款码支付。',
+    zh: '没有配置 DATA_KEYS（或封存所用的密钥已被移除），不能受理付款码支付。',
     en: 'DATA_KEYS is not configured, or the key it was sealed with was taken away: micro_pay cannot be served.',
   },
   internal: { status: 500, zh: '服务内部错误。', en: 'Something is wrong on our side.' },
   cloud_pay_refused: {
     status: 502,
-    zh: '云支付明确拒绝了这个订单,没有发生支付。',
+    zh: '云支付明确拒绝了这个订单，没有发生支付。',
     en: 'Cloud Pay verifiably refused the order; nothing was paid.',
   },
   cloud_pay_rejected_request: {
     status: 502,
-    zh: '云支付不接受我们的请求(状态 101,常见原因是密钥或参数配置有误),订单保持未完成。',
+    zh: '云支付不接受我们的请求（状态 101，常见原因是密钥或参数配置有误），订单保持未完成。',
     en: 'Cloud Pay did not accept our request (status 101, often a wrong key or setting); the order stays open.',
   },
   refund_refused: {
     status: 502,
-    zh: '云支付明确拒绝了这笔退款,没有退款发生。',
+    zh: '云支付明确拒绝了这笔退款，没有退款发生。',
     en: 'Cloud Pay verifiably refused the refund; nothing went back.',
   },
   configuration: { status: 503, zh: '服务配置不完整。', en: 'The service is not configured completely.' },
   database_unavailable: {
     status: 503,
-    zh: '暂时无法访问数据库,没有向云支付发出请求,可以重试。',
+    zh: '暂时无法访问数据库，没有向云支付发出请求，可以重试。',
     en: 'The database cannot be reached; nothing was asked of Cloud Pay and it is safe to retry.',
   },
   login_unavailable: {
     status: 503,
-    zh: '微信或支付宝暂时无法确认登录,请用新的 code 重试。',
+    zh: '微信或支付宝暂时无法确认登录，请用新的 code 重试。',
     en: 'WeChat or Alipay cannot confirm the login just now; try again with a new code.',
   },
   no_time_left: {
     status: 503,
-    zh: '函数剩余时间不足,没有向云支付发出请求,可以重试。',
+    zh: '函数剩余时间不足，没有向云支付发出请求，可以重试。',
     en: 'Too little time is left to ask Cloud Pay; nothing was asked and it is safe to retry.',
   },
   outcome_unknown: {
     status: 504,
-    zh: '结果未知,订单仍然有效。请用同一订单号查询或重试,不要换号。',
+    zh: '结果未知，订单仍然有效。请用同一订单号查询或重试，不要换号。',
     en: 'The outcome is unknown and the order is open. Read or retry with the same number; do not take a new one.',
   },
 } as const satisfies Record<string, { status: number; zh: string; en: string }>

@@ -135,7 +135,7 @@ export function warningsOf({ trade_type, pay_content: { body } }: OrderRequest):
     {
       code: 'body_format',
       field: 'pay_content.body',
-      message_zh: `建议写成“${zh}”:付款人在账单里看到的就是它。`,
+      message_zh: `建议写成“${zh}”：付款人在账单里看到的就是它。`,
       message_en: `“${en}” is the advised form: it is what the payer reads in their bill.`,
     },
   ]
