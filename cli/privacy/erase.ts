@@ -1,4 +1,4 @@
-import { SESSION_LIFE_MAX_S } from '../../shared/base/people'
+import { SESSION_LIFE_MAX_S } from '../../shared/base/numbers'
 import type { Random } from '../../shared/base/random'
 import { nowS, rfc3339, type Clock } from '../../shared/base/time'
 import { isSettled, REFUND_STATES } from '../../shared/order/refund'

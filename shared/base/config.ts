@@ -1,5 +1,6 @@
 import { parseUrl, readServerAddress, type Dialect } from './databaseUrl'
 import { readEntries, readNamedKeys, type Entry, type FaultSink, type NamedKey } from './entries'
+import { wholeNumber, type NumberName } from './numbers'
 import { readPeople, SANDBOX_SECRET, type People } from './people'
 import { Secret } from './secrets'
 
@@ -76,10 +77,6 @@ export const SANDBOX_MERCHANT = {
 export const ORDER_NUMBER_MAX = 32
 /** What a prefix must leave: 8 characters of time and 6 of chance. */
 export const ORDER_NUMBER_OWN_MIN = 14
-/** A prepay id lives two hours; a longer order could be paid by nobody. */
-export const ORDER_LIFE_MAX_S = 7200
-/** Shorter, and the payer would be racing the 60 s in which nothing is asked again. */
-export const ORDER_LIFE_MIN_S = 120
 
 export const isLoopback = (host: string): boolean =>
   host === 'localhost' || host === '[::1]' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
@@ -102,13 +99,7 @@ export function readConfig(env: Env, injectedAuthorize = false): Config {
     else if (!pattern.test(value)) fault(name, `must be ${shape}`)
     return value ?? ''
   }
-  const whole = (name: string, fallback: number, min: number, max: number): number => {
-    const value = env[name]
-    if (value === undefined || value === '') return fallback
-    const number = /^\d{1,9}$/.test(value) ? Number(value) : NaN
-    if (!(number >= min && number <= max)) fault(name, `must be a whole number from ${min} to ${max}`)
-    return number
-  }
+  const whole = (name: NumberName): number => wholeNumber(env, name, fault)
 
   const merchant: Merchant = {
     out_mch_id: text('CLOUD_PAY_OUT_MCH_ID', ID, '1 to 32 letters and digits'),
@@ -179,21 +170,21 @@ export function readConfig(env: Env, injectedAuthorize = false): Config {
     merchants,
     cloudPay: {
       baseUrl: base.url,
-      timeoutMs: whole('CLOUD_PAY_TIMEOUT_MS', 6000, 500, 30_000),
+      timeoutMs: whole('CLOUD_PAY_TIMEOUT_MS'),
       caFile: env['CLOUD_PAY_CA_FILE'] || undefined,
       spbillCreateIp,
       callerNotifyUrl: readNotifyUrl(env['CALLER_NOTIFY_URL'], base.loopback, fault),
-      perMinute: whole('CLOUD_PAY_PER_MINUTE', 600, 1, 100_000),
+      perMinute: whole('CLOUD_PAY_PER_MINUTE'),
     },
-    closeNotBeforeS: whole('CLOSE_NOT_BEFORE', 300, 0, ORDER_LIFE_MAX_S),
+    closeNotBeforeS: whole('CLOSE_NOT_BEFORE'),
     latePayment: latePayment === 'honour' ? 'honour' : 'refund',
     refundCeilings: {
-      hourFen: whole('REFUND_HOUR_MAX_FEN', 2_000_000, 0, 999_999_999),
-      dayFen: whole('REFUND_DAY_MAX_FEN', 10_000_000, 0, 999_999_999),
+      hourFen: whole('REFUND_HOUR_MAX_FEN'),
+      dayFen: whole('REFUND_DAY_MAX_FEN'),
     },
     webhook: readWebhook(env, fault),
-    retentionDays: whole('RETENTION_DAYS', 30, 1, 3650),
-    orderLifeS: whole('ORDER_LIFE_SECONDS', 900, ORDER_LIFE_MIN_S, ORDER_LIFE_MAX_S),
+    retentionDays: whole('RETENTION_DAYS'),
+    orderLifeS: whole('ORDER_LIFE_SECONDS'),
     database,
     callers: injectedAuthorize || callers === 'own' ? 'own' : callers === 'open' ? 'open' : 'closed',
     people,

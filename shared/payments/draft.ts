@@ -1,5 +1,5 @@
 import type { Caller } from '../base/caller'
-import { ORDER_LIFE_MAX_S, ORDER_LIFE_MIN_S } from '../base/config'
+import { ORDER_LIFE_MAX_S, ORDER_LIFE_MIN_S } from '../base/numbers'
 import { Fault } from '../base/errors'
 import { makeNonce } from '../base/random'
 import { nowS } from '../base/time'
