@@ -14,7 +14,9 @@ import { boardConfig, buildBoard, buildCashier, buildScan, cashierConfig, PagesC
 async function main(): Promise<void> {
   const [file] = process.argv.slice(2)
   if (!file)
-    throw new Error('npm run web -- FILE: the JSON file that says where the functions are; see the README')
+    throw new Error(
+      'npm run web -- FILE: the JSON file that says where the functions are; see docs/en/pages.md',
+    )
   const read = v.safeParse(PagesConfig, JSON.parse(readFileSync(file, 'utf8')))
   if (!read.success) {
     const [{ message }] = read.issues

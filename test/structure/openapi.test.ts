@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
@@ -44,32 +44,6 @@ test('every code is some operation’s, or named as nobody’s', () => {
 
 test('types of the answers and their schemas were compared by the compiler', () => {
   expect(Object.values(ANSWERS_AS_DESCRIBED)).not.toContain(false)
-})
-
-describe.each([
-  ['README.md', '### What goes wrong'],
-  ['README.zh-CN.md', '### 出错时'],
-])('%s', (file, heading) => {
-  const text = readFileSync(join(root, file), 'utf8')
-  const section = text.slice(text.indexOf(heading)).split(/\n## /)[0]!
-  const rows = [...section.matchAll(/^\| (\d{3}(?:[,、] ?\d{3})*) +\|([^|]+)\|/gm)].map(
-    ([, status, cell]) => ({
-      statuses: status!.split(/[,、] ?/).map(Number),
-      codes: [...cell!.matchAll(/`([a-z0-9_]+)`/g)].map(([, code]) => code as FaultCode),
-    }),
-  )
-
-  test('lists every code once, and no others', () => {
-    const listed = rows.flatMap((row) => row.codes)
-    expect(listed.sort()).toEqual([...codes].sort())
-  })
-
-  test('lists each beside its status', () => {
-    const astray = rows.flatMap((row) =>
-      row.codes.filter((code) => !row.statuses.includes(FAULTS[code].status)),
-    )
-    expect(astray).toEqual([])
-  })
 })
 
 const texts: [string, Text][] = [

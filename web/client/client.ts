@@ -35,7 +35,7 @@ type Problem = { code: FaultCode; detail: { zh: string; en: string }; request_id
 
 /**
  * Why a call came to nothing. `no_answer`: nothing came that we can read, so nobody knows whether it took effect. Every
- * other code was said by a function; what they mean is in the README.
+ * other code was said by a function; what they mean is in docs/en/errors.md.
  */
 export class PayError extends Error {
   constructor(

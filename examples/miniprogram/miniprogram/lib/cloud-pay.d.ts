@@ -13,7 +13,7 @@ export type OrderWish = ({ quote: string } | { sku: string; quantity?: number })
 export type OrderState =
   'created' | 'pending' | 'paid' | 'closing' | 'closed' | 'failed' | 'paid_after_close' | 'refunded'
 
-/** The members the example reads; the README lists all of them. Amounts are fen. */
+/** The members the example reads; docs/en/api.md lists all of them. Amounts are fen. */
 export type OrderView = {
   out_trade_no: string
   state: OrderState
