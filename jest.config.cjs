@@ -9,9 +9,9 @@ module.exports = {
   testMatch: ['<rootDir>/test/**/*.test.ts'],
   transform: {
     '\\.ts$': ['@swc/jest', { jsc: { target: 'es2022', parser: { syntax: 'typescript' } } }],
-    'node_modules/(jose|qr)/.*\\.js$': ['@swc/jest', { jsc: { target: 'es2022' } }],
+    'node_modules/(jose|qr|marked)/.*\\.js$': ['@swc/jest', { jsc: { target: 'es2022' } }],
   },
   // These come as ES modules alone.
-  transformIgnorePatterns: ['/node_modules/(?!(jose|qr)/)'],
+  transformIgnorePatterns: ['/node_modules/(?!(jose|qr|marked)/)'],
   modulePathIgnorePatterns: ['<rootDir>/.build/'],
 }

@@ -5,6 +5,7 @@ import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { makeContext } from '../deploy/context'
+import { guideAt } from './docs/site'
 import { describedPages } from './openapi/pages'
 import type { Pages } from './pages'
 import { readRoutes, readTimers, type ServedRoute } from './routes'
@@ -75,7 +76,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     request.on('end', () => {
       const url = new URL(`http://gateway${request.url ?? '/'}`)
       const page =
-        request.method === 'GET' ? (pages.get(url.pathname) ?? described[url.pathname]?.()) : undefined
+        request.method === 'GET'
+          ? (pages.get(url.pathname) ??
+            described[url.pathname]?.() ??
+            guideAt(options.root, url.pathname, request.headers))
+          : undefined
       // The pages ask this origin, and may ask no other: by another name of the same machine they would get no answer.
       if (page && request.headers.host?.startsWith('localhost'))
         return response.writeHead(307, { location: origin + (request.url ?? '/') }).end()

@@ -29,6 +29,8 @@ async function main(): Promise<void> {
   const payer = '-H "authorization: Bearer $TOKEN" -H "x-session-secret: $SECRET"'
   console.log(`
 console       ${origin}/   (open it: a phone with the payer's page, and beside it what the order leaves in the system)
+board         ${origin}/board/          (what an operator sees: orders, refunds, anomalies)
+docs          ${origin}/docs            (the guides; /docs/reference is the interface, /openapi.json for programs)
 orders        ${origin}/orders          (your functions, built from this checkout)
 Cloud Pay     ${sandbox.baseUrl}   (the sandbox; what it guesses is in local/sandbox/README.md)
 database      ${databaseShown}

@@ -1,4 +1,5 @@
 import { readRoutes } from '../routes'
+import { REFERENCE } from '../docs/reference'
 import { describeApi } from './document'
 import { errorPage } from './errorPage'
 
@@ -17,6 +18,7 @@ export const describedPages = (root: string, origin: () => string): Record<strin
     }
   },
   '/errors': () => ({ status: 200, ...errorPage() }),
+  ...REFERENCE,
 })
 
 export const describedText = (root: string, server: string): string =>
