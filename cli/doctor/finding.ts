@@ -1,13 +1,17 @@
-/** One line of the doctor's: all is well, something is wrong (and what to do), or it could not be looked at here. */
-export type Finding = { of: string } & (
-  { is: 'ok'; said: string } | { is: 'wrong'; said: string; cure: string } | { is: 'left_out'; said: string }
+/**
+ * One line of the doctor's: all is well, something is wrong (and what to do), something is to be thought of although it
+ * works, or it could not be looked at here.
+ */
+export type Finding = { of: string; said: string } & (
+  { is: 'ok' } | { is: 'wrong'; cure: string } | { is: 'mind' } | { is: 'left_out' }
 )
 
 export const ok = (of: string, said: string): Finding => ({ of, is: 'ok', said })
 export const wrong = (of: string, said: string, cure: string): Finding => ({ of, is: 'wrong', said, cure })
+export const mind = (of: string, said: string): Finding => ({ of, is: 'mind', said })
 export const leftOut = (of: string, said: string): Finding => ({ of, is: 'left_out', said })
 
-const WORDS = { ok: 'ok   ', wrong: 'WRONG', left_out: '-    ' }
+const WORDS = { ok: 'ok   ', wrong: 'WRONG', mind: 'mind ', left_out: '-    ' }
 
 export const tell = (finding: Finding): string =>
   `${WORDS[finding.is]}  ${finding.of}: ${finding.said}${finding.is === 'wrong' ? ` → ${finding.cure}` : ''}`

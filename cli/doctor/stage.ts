@@ -9,7 +9,7 @@ import { readService, type Service, type Yml } from '../../deploy/service'
 import { ConfigurationFault, readConfig, SANDBOX_MERCHANT, type Env } from '../../shared/base/config'
 import { HIDDEN } from '../../shared/base/secrets'
 import { referringNames, SECRET_NAMES } from '../../shared/tencent/names'
-import { leftOut, ok, wrong, type Finding } from './finding'
+import { leftOut, mind, ok, wrong, type Finding } from './finding'
 
 /** What a stage of serverless.yml would deploy, as sls itself reads it. */
 export async function readStage(stage: string, env: Env): Promise<Service> {
@@ -142,6 +142,12 @@ const STAND_INS: Record<(typeof SECRET_NAMES)[number], string> = {
   SESSION_KEYS: JSON.stringify([{ name: 'standin', secret: SHARED }]),
 }
 
+const VIRTUAL = 3
+/** The notice of 2026-02-27, as the community quotes it; WeChat's own page was not seen. */
+const VIRTUAL_GOODS =
+  'says that it sells virtual goods (logistics_type 3): since 2026-04-01 a mini-program has to sell what is no physical ' +
+  'good through another channel, 虚拟支付 of WeChat, which is not served here.'
+
 /** As a function would read it at its start; on SCF when the stage is one that is deployed. */
 export function lookAtConfiguration(service: Service): Finding[] {
   const environment =
@@ -156,8 +162,13 @@ export function lookAtConfiguration(service: Service): Finding[] {
   const cure = `Set it in deploy/stages/${service.stage}.yml, or the variable that file takes it from.`
   const findings: Finding[] = []
   try {
-    const { merchants, callers } = readConfig(env)
+    const { merchants, callers, people } = readConfig(env)
     findings.push(ok('configuration', `complete: ${merchants.length} sub-merchant(s), CALLERS=${callers}`))
+    findings.push(
+      ...people.apps
+        .filter(({ shipping }) => shipping?.logistics_type === VIRTUAL)
+        .map(({ app_id }) => mind('goods', `${app_id} ${VIRTUAL_GOODS}`)),
+    )
   } catch (error) {
     if (!(error instanceof ConfigurationFault)) throw error
     findings.push(...error.faults.map((fault) => wrong('configuration', fault, cure)))

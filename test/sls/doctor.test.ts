@@ -146,6 +146,23 @@ describe('the stage', () => {
     ])
   })
 
+  test('is warned of virtual goods, which a mini-program has to sell elsewhere, and is not wrong for it', () => {
+    const minded = (logistics_type: number) => {
+      const app = { app_id: 'wx1234', kind: 'mini_program', id_field: 'sub_open_id', secret: 's'.repeat(32) }
+      const found = lookAtConfiguration(
+        changed((copy) => {
+          const shipping = { logistics_type, item_desc: 'body' }
+          environmentOf(copy)['CLOUD_PAY_APPS'] = JSON.stringify([{ ...app, shipping }])
+          environmentOf(copy)['SESSION_KEYS'] = JSON.stringify([{ name: 'one', secret: 'k'.repeat(32) }])
+        }),
+      )
+      expect(wrongs(found)).toEqual([])
+      return found.filter(({ is }) => is === 'mind').map(({ said }) => said)
+    }
+    expect(minded(4)).toEqual([])
+    expect(minded(3)).toEqual([expect.stringMatching(/^wx1234 says that it sells virtual goods.*虚拟支付/)])
+  })
+
   test('knows every name the configuration asks for', () => {
     const names = namesOfConfiguration()
     for (const name of [
