@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { sql } from 'kysely'
 import { memoryStore } from '../support/world'
 
-/** Columns that tell nothing of a person. A new column belongs here, or into the table of SECURITY.md. */
+/** Columns that tell nothing of a person. A new column belongs here, or into the table of docs/security/personal-data.md. */
 const NOT_PERSONAL: Record<string, string> = {
   orders: `out_sub_mch_id out_trade_no out_mch_id out_shop_id pay_platform trade_type total_fee fee_type state version
     flag created_at updated_at time_expire sends lease_token lease_holder lease_until_ms looked_at_ms paid_at cash_fee
@@ -26,16 +26,15 @@ const NOT_PERSONAL: Record<string, string> = {
 /** The builder's own. */
 const NOT_OURS = /^(kysely_|sqlite_)/
 
-const text = readFileSync(resolve(__dirname, '../../SECURITY.md'), 'utf8')
-const section = /## Personal data\n([^]*?)(?=\n## |$)/.exec(text)![1]!
-const personal = [...section.matchAll(/^\|[^|]*\|([^|]*)\|/gm)].flatMap(([, where]) =>
+const text = readFileSync(resolve(__dirname, '../../docs/security/personal-data.md'), 'utf8')
+const personal = [...text.matchAll(/^\|[^|]*\|([^|]*)\|/gm)].flatMap(([, where]) =>
   [...where!.matchAll(/`(\w+\.\w+)`/g)].map(([, name]) => name!),
 )
 const notPersonal = Object.entries(NOT_PERSONAL).flatMap(([table, columns]) =>
   columns.split(/\s+/).map((column) => `${table}.${column}`),
 )
 
-test('every column of the schema is told of as personal in SECURITY.md, or known not to be', async () => {
+test('every column of the schema is told of as personal in docs/security, or known not to be', async () => {
   const store = await memoryStore()
   const { rows } = await sql<{ name: string }>`select m.name || '.' || c.name as name
     from sqlite_master m, pragma_table_info(m.name) c where m.type = 'table'`.execute(store.db)
@@ -51,7 +50,7 @@ test('every column of the schema is told of as personal in SECURITY.md, or known
 })
 
 test('whatever is personal says why it is kept and for how long', () => {
-  const rows = section.split('\n').filter((line) => line.startsWith('|'))
+  const rows = text.split('\n').filter((line) => line.startsWith('|'))
   for (const row of rows)
     expect(
       row
