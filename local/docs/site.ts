@@ -110,9 +110,9 @@ function render(text: string): string {
 /** Between two lines of a paragraph a browser shows a blank, which Chinese does not have. Code is left as it is. */
 const joinChinese = (text: string): string =>
   text
-    .split(/(^```[^]*?^```)/m)
+    .split(/(^ *```[^]*?^ *```)/m)
     .map((part) =>
-      part.startsWith('```')
+      part.trimStart().startsWith('```')
         ? part
         : part.replaceAll(/(?<=[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef])\n *(?=[^\s|#<\d-])/g, ''),
     )

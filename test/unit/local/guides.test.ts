@@ -54,6 +54,13 @@ test('a guide is in the reader’s language, and leads to the same one in the ot
   expect(hrefs(at('/docs/en/api')!.body)).toContain('/docs/zh/api')
 })
 
+test('lines of Chinese are one paragraph without a blank, and lines of code stay lines', () => {
+  const { body } = at('/docs/zh/deploy')!
+  expect(body).toMatch(/角色\nexport CLOUD_PAY_OUT_MCH_ID=/)
+  const prose = body.replaceAll(/<pre>[^]*?<\/pre>/g, '')
+  expect(prose).not.toMatch(/[\u4e00-\u9fff，。；]\n[\u4e00-\u9fff]/)
+})
+
 test('llms.txt lists every guide, and each is there', () => {
   const { headers, body } = at('/llms.txt')!
   expect(headers['content-type']).toMatch(/^text\/plain/)
