@@ -5,6 +5,7 @@ import { basename, join } from 'node:path'
 import { Marked } from 'marked'
 import type { Page } from '../openapi/pages'
 import { ordersPage } from './ordersPage'
+import { REFERENCE } from './reference'
 import type { Language } from './tables'
 
 /**
@@ -164,6 +165,7 @@ export function languageAsked(headers: IncomingHttpHeaders): Language {
 /** The page at this path of the guides, made when it is asked for, or nothing. */
 export function guideAt(root: string, path: string, headers: IncomingHttpHeaders): Page | undefined {
   if (path === '/llms.txt') return llms(root)
+  if (Object.hasOwn(REFERENCE, path)) return REFERENCE[path]!()
   // A program that reads /orders hears 404, as from the functions; a person who looks is told what it is.
   if (path === '/orders' && headers.accept?.includes('text/html')) return { status: 200, ...ordersPage() }
   const [, language, name] = /^\/docs(?:\/(en|zh))?(?:\/([\w-]*))?$/.exec(path) ?? []

@@ -1,5 +1,4 @@
 import { readRoutes } from '../routes'
-import { REFERENCE } from '../docs/reference'
 import { describeApi } from './document'
 import { errorPage } from './errorPage'
 
@@ -18,7 +17,6 @@ export const describedPages = (root: string, origin: () => string): Record<strin
     }
   },
   '/errors': () => ({ status: 200, ...errorPage() }),
-  ...REFERENCE,
 })
 
 export const describedText = (root: string, server: string): string =>
