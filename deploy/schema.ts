@@ -47,10 +47,23 @@ const customDomain = object(
   },
   ['domain'],
 )
+const cors: Schema = {
+  anyOf: [
+    flag,
+    object({
+      origins: list(text),
+      methods: list(text),
+      headers: list(text),
+      exposeHeaders: list(text),
+      maxAge: { type: 'integer', minimum: 0 },
+      credentials: flag,
+    }),
+  ],
+}
 const qualifier: Schema = { type: 'string', pattern: '^(\\$LATEST|\\$DEFAULT|[A-Za-z0-9_-]{1,64})$' }
 
 /** What a file in deploy/stages/ may set. */
-const stage = object({ environment, role: text, vpc, cls, publicNet, customDomain, tags })
+const stage = object({ environment, role: text, vpc, cls, publicNet, customDomain, tags, cors })
 
 const provider = {
   region: { type: 'string', pattern: '^[a-z]{2}-[a-z]+(-[a-z0-9]+)*$' },
@@ -85,19 +98,7 @@ const functionEvents = {
       method: { enum: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] },
       path: { type: 'string', pattern: '^/[!-~]*$' },
       authType: { enum: ['NONE', 'CAM'] },
-      cors: {
-        anyOf: [
-          flag,
-          object({
-            origins: list(text),
-            methods: list(text),
-            headers: list(text),
-            exposeHeaders: list(text),
-            maxAge: { type: 'integer', minimum: 0 },
-            credentials: flag,
-          }),
-        ],
-      },
+      cors,
       qualifier,
       apiGwCompatible: flag,
     },

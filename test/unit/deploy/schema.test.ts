@@ -48,6 +48,28 @@ test('serverless.yml as it is holds nothing unknown, and sls takes it', async ()
   await handler.validateConfig(config())
 })
 
+test.each(['dev', 'prod', 'local'])(
+  'what the stage file %s offers in comments may be written',
+  async (name) => {
+    const text = readFileSync(join(ROOT, `deploy/stages/${name}.yml`), 'utf8')
+    // `# role: cloud-pay-dev   # what it is for`: the line without its first mark.
+    const offered = [...text.matchAll(/^# ([a-zA-Z]+: \S.*)$/gm)].map(([, line]) =>
+      line!.replace(/ {2,}#.*$/, ''),
+    )
+    const stage = parse(
+      offered.filter((line) => /^[a-z]+[A-Za-z]*: (\{|[a-z-]+$)/.test(line)).join('\n'),
+    )
+    if (name !== 'local')
+      expect(Object.keys(stage as object)).toEqual(
+        expect.arrayContaining(['role', 'vpc', 'cls', 'cors', 'tags']),
+      )
+    const handler = slsHandler()
+    const filled = config((yml) => Object.assign(yml.custom.stage, stage))
+    expect(tellUnknownKeys(unknownKeys(filled, handler.schema), name)).toBe('')
+    await handler.validateConfig(filled)
+  },
+)
+
 test.each<[string, (yml: Any) => void, string]>([
   [
     'at the top',
