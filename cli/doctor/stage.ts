@@ -190,6 +190,17 @@ export function lookAtConfiguration(service: Service): Finding[] {
             ),
     )
   }
+  const role = service.functions.find(({ key }) => key === 'createOrder')?.configuration.role
+  if (references.length > 0 && !local && !role) {
+    const said = `${references.join(', ')} refer to secrets, and the functions have no role that may read them`
+    findings.push(
+      wrong(
+        'role',
+        said,
+        `Set role in deploy/stages/${service.stage}.yml; deploy/policies says what it may do.`,
+      ),
+    )
+  }
   if (references.length > 0 && !environment['SSM_REGION']) {
     const said = `${references.join(', ')} refer to secrets, and SSM_REGION does not say where those are`
     findings.push(wrong('secrets', said, cure))

@@ -79,12 +79,13 @@ describe('npm run doctor', () => {
     for (const start of [
       /^WRONG +configuration: CLOUD_PAY_ORDER_PREFIX is missing → Set it in deploy\/stages\/dev.yml/,
       /^WRONG +configuration: CALLERS is missing/,
+      /^WRONG +role: CLOUD_PAY_AUTHEN_KEY refer to secrets, .*no role.* → Set role in deploy\/stages\/dev.yml/,
       /^WRONG +database: cannot connect to the database: .*ECONNREFUSED.* → Check that it runs/,
       /^WRONG +cloud: ListFunctions got no answer/,
       /^- +clock: 127.0.0.1:1 did not answer/,
     ])
       expect(lines).toContainEqual(expect.stringMatching(start))
-    expect(lines.at(-1)).toBe('4 to put right.')
+    expect(lines.at(-1)).toBe('5 to put right.')
     expect(lines.join('\n')).not.toMatch(/Pw9|a-key-nobody-sees/)
   })
 
@@ -101,6 +102,7 @@ describe('the stage', () => {
   let service: Service
   beforeAll(async () => {
     service = await readStage('dev', deployer())
+    for (const { configuration } of service.functions) configuration.role = 'cloud-pay-dev'
   })
   const changed = (change: (copy: Service) => void): Service => {
     const copy = structuredClone(service)
@@ -143,6 +145,15 @@ describe('the stage', () => {
     ])
     expect(faults((environment) => delete environment['SSM_REGION'])).toEqual([
       expect.stringContaining('SSM_REGION does not say where those are'),
+    ])
+  })
+
+  test('refers to secrets only with a role that may read them', () => {
+    const unrolled = changed((copy) => copy.functions.forEach((one) => (one.configuration.role = undefined)))
+    expect(wrongs(lookAtConfiguration(unrolled))).toEqual([
+      expect.stringMatching(
+        /^role: CLOUD_PAY_AUTHEN_KEY, DATABASE_URL refer to secrets, and the functions have no role/,
+      ),
     ])
   })
 
