@@ -53,7 +53,7 @@ NUMBER=$(echo "$ORDER" | cut -d'"' -f4)
 # 4. pay, as the payer's wallet would
 curl -s ${sandbox.origin}/_sandbox/pay -d "{\\"out_trade_no\\":\\"$NUMBER\\"}"; echo
 
-# 5. read it back, as the payer, asking Cloud Pay first
+# 5. read it back, as the payer, asking Cloud Pay first; still pending? once more after three seconds
 curl -s "${origin}/orders/$NUMBER?refresh=1" ${payer}; echo
 
 # 6. refund a part, as the shop's server

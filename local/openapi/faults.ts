@@ -215,7 +215,7 @@ export const FAULT_HELP: Record<FaultCode, Help> = {
       '没有设置 DATA_KEYS，付款码无处加密保存。',
       'DATA_KEYS is not set: there is nothing to seal the code with.',
     ],
-    ['设置 DATA_KEYS；没有请求过任何东西。', 'Set DATA_KEYS; nothing was asked.'],
+    ['设置 DATA_KEYS；尚未向云支付发出任何请求。', 'Set DATA_KEYS; nothing was asked.'],
   ),
   payers_cannot_order: help(
     'no',
@@ -410,7 +410,7 @@ export const FAULT_HELP: Record<FaultCode, Help> = {
   login_unavailable: help(
     'anew',
     [
-      '微信或支付宝没有回答，或应用密钥有误（见日志）。',
+      '微信或支付宝没有应答，或应用密钥有误（见日志）。',
       'WeChat or Alipay gave no answer, or the app secret is wrong (see the log).',
     ],
     ['用新的 code 重试。', 'Retry with a new code.'],
@@ -422,7 +422,7 @@ export const FAULT_HELP: Record<FaultCode, Help> = {
   ),
   outcome_unknown: help(
     'same',
-    ['云支付没有可验证的回答；订单可能已成立。', 'No verifiable answer came; the order may exist.'],
+    ['云支付没有可验证的应答；订单可能已成立。', 'No verifiable answer came; the order may exist.'],
     ['用同一订单号重试或查询，绝不换号。', 'Retry or read with the same number, never with a new one.'],
     ['out_trade_no', 'read'],
   ),

@@ -1,10 +1,12 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { Webhook } from 'standardwebhooks'
 import { ROOT } from '../../deploy/bundle'
 import { readPages } from '../../local/docs/pages'
+import { sandboxEnv } from '../../local/sandbox/env'
+import { readConfig } from '../../shared/base/config'
 import { until } from '../support/waiting'
 
 /** Code that the documents say may be copied is run, as it stands there. */
@@ -80,4 +82,21 @@ describe.each(marked)('the receiver of $file', ({ file, code }) => {
     expect(await post('msg_3', body)).toBe(204)
     expect(said).toBe('order.paid sb01paid\norder.paid sb01paid\n')
   })
+})
+
+test.each(['en', 'zh'])('the lists of docs/%s/configuration.md are taken as they are shown', (language) => {
+  const page = readFileSync(join(ROOT, `docs/${language}/configuration.md`), 'utf8')
+  const shown = [...page.matchAll(/^([A-Z_]+)='(.+)'$/gm)].map(([, name, value]): [string, string] => [
+    name!,
+    value!.replaceAll('"…"', `"${'k'.repeat(44)}"`).replaceAll('…', '0123456789'),
+  ])
+  expect(shown.length).toBe(5)
+  const env = sandboxEnv('http://127.0.0.1:1/cpay/', 'sqlite::memory:', '127.0.0.1')
+  const { people, dataKeys } = readConfig({ ...env, ...Object.fromEntries(shown), CALLERS: '' })
+  expect(
+    [people.apps, people.merchantKeys, people.sessionKeys, people.quoteKeys, dataKeys].map(
+      (list) => list.length,
+    ),
+  ).toEqual([1, 1, 1, 1, 1])
+  expect(people.apps[0]!.shipping).toEqual({ logistics_type: 4, item_desc: 'body' })
 })
