@@ -56,9 +56,7 @@ test.each(['dev', 'prod', 'local'])(
     const offered = [...text.matchAll(/^# ([a-zA-Z]+: \S.*)$/gm)].map(([, line]) =>
       line!.replace(/ {2,}#.*$/, ''),
     )
-    const stage = parse(
-      offered.filter((line) => /^[a-z]+[A-Za-z]*: (\{|[a-z-]+$)/.test(line)).join('\n'),
-    )
+    const stage = parse(offered.filter((line) => /^[a-z]+[A-Za-z]*: (\{|[a-z-]+$)/.test(line)).join('\n'))
     if (name !== 'local')
       expect(Object.keys(stage as object)).toEqual(
         expect.arrayContaining(['role', 'vpc', 'cls', 'cors', 'tags']),
