@@ -168,6 +168,31 @@ test.each(pages.filter((file) => file !== 'CHANGELOG.md'))(
   },
 )
 
+/** What sls is asked for, and what is said after it. Some options are its own. */
+const plugin = read('deploy/plugin.ts')
+const OF_SLS = ['stage', 'path', 'data', 'tail', 'package']
+const slsOf = (text: string) =>
+  [...text.matchAll(/\bsls ([a-z]+)((?: [^`|,\n]*)?)/g)].map(([, word, rest]) => ({
+    word: word!,
+    rest: rest!,
+  }))
+
+test.each(pages.filter((file) => slsOf(read(file)).length > 0))(
+  '%s: sls knows what it is asked for',
+  (file) => {
+    // `sls` in a sentence is followed by an English word and no option; only what is typed is looked at.
+    const typed = [...read(file).matchAll(/(?:npx |`)(sls [^`\n#]*)/g)].flatMap(([, line]) => slsOf(line!))
+    const unknown = typed.filter(
+      ({ word, rest }) =>
+        !new RegExp(`'(?:before:)?${word}:`).test(plugin) ||
+        [...rest.matchAll(/--([a-z-]+)/g)].some(
+          ([, option]) => !OF_SLS.includes(option!) && !new RegExp(`\\b'?${option}'?[:,]`).test(plugin),
+        ),
+    )
+    expect(unknown).toEqual([])
+  },
+)
+
 test('architecture.md maps every room', () => {
   const map = /```\nfunctions\/[^]*?```/.exec(read('docs/architecture.md'))![0]
   const rooms = readdirSync(join(root, 'shared'), { withFileTypes: true }).map((entry) =>
