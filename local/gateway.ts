@@ -5,7 +5,7 @@ import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { makeContext } from '../deploy/context'
-import { guideAt } from './docs/site'
+import { readersPageAt } from './docs/site'
 import { describedPages } from './openapi/pages'
 import type { Pages } from './pages'
 import { readRoutes, readTimers, type ServedRoute } from './routes'
@@ -79,7 +79,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         request.method === 'GET'
           ? (pages.get(url.pathname) ??
             described[url.pathname]?.() ??
-            guideAt(options.root, url.pathname, request.headers))
+            readersPageAt(options.root, url.pathname, request.headers))
           : undefined
       // The pages ask this origin, and may ask no other: by another name of the same machine they would get no answer.
       if (page && request.headers.host?.startsWith('localhost'))

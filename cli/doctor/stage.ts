@@ -150,8 +150,8 @@ const VIRTUAL_GOODS =
 
 /** As a function would read it at its start; on SCF when the stage is one that is deployed. */
 export function lookAtConfiguration(service: Service): Finding[] {
-  const environment =
-    service.functions.find(({ key }) => key === 'createOrder')?.configuration.environment ?? {}
+  const createOrder = service.functions.find(({ key }) => key === 'createOrder')?.configuration
+  const environment = createOrder?.environment ?? {}
   const references = referringNames(environment)
   const local = service.stage === 'local'
   const env: Env = {
@@ -190,8 +190,7 @@ export function lookAtConfiguration(service: Service): Finding[] {
             ),
     )
   }
-  const role = service.functions.find(({ key }) => key === 'createOrder')?.configuration.role
-  if (references.length > 0 && !local && !role) {
+  if (references.length > 0 && !local && !createOrder?.role) {
     const said = `${references.join(', ')} refer to secrets, and the functions have no role that may read them`
     findings.push(
       wrong(

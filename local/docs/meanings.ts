@@ -4,7 +4,7 @@ import type { RefundState } from '../../shared/order/refund'
 import type { OrderState } from '../../shared/order/state'
 import type { Text } from '../openapi/faults'
 
-/** What the words of an order mean to whoever reads them. A word that is missing here is no program any more. */
+/** What the words of an order mean to whoever reads them. The compiler refuses a word that is missing here. */
 const text = (en: string, zh: string): Text => ({ zh, en })
 
 export const ORDER_STATE_MEANS: Record<OrderState, Text> = {

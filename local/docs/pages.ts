@@ -23,18 +23,25 @@ export function fill(file: string, text: string, root: string): { text: string; 
   return { text: filled, tables }
 }
 
-/** Every Markdown page of the project. */
-export function readPages(root: string): Page[] {
-  const listed = execFileSync('git', ['ls-files', '-co', '--exclude-standard', '*.md'], {
-    cwd: root,
-    encoding: 'utf8',
-  })
-  return listed
+/** What a heading is called in an address: as the hosts of repositories do it, so that one link serves there and here. */
+export const anchorOf = (heading: string): string =>
+  heading
+    .replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1')
+    .trim()
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N}\p{M}\s_-]/gu, '')
+    .replaceAll(/\s/g, '-')
+
+/** Every file that is tracked, and what is about to be. */
+export const projectFiles = (root: string, ...patterns: string[]): string[] =>
+  execFileSync('git', ['ls-files', '-co', '--exclude-standard', ...patterns], { cwd: root, encoding: 'utf8' })
     .split('\n')
     .filter((file) => file !== '')
-    .map((file) => {
-      const text = readFileSync(join(root, file), 'utf8')
-      const filled = fill(file, text, root)
-      return { file, text, wanted: filled.text, tables: filled.tables }
-    })
-}
+
+/** Every Markdown page of the project. */
+export const readPages = (root: string): Page[] =>
+  projectFiles(root, '*.md').map((file) => {
+    const text = readFileSync(join(root, file), 'utf8')
+    const filled = fill(file, text, root)
+    return { file, text, wanted: filled.text, tables: filled.tables }
+  })

@@ -1,10 +1,11 @@
-import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import type { IncomingHttpHeaders } from 'node:http'
 import { basename, join } from 'node:path'
 import { Marked } from 'marked'
+import { escape, selfContained } from '../html'
 import type { Page } from '../openapi/pages'
 import { ordersPage } from './ordersPage'
+import { anchorOf } from './pages'
 import { REFERENCE } from './reference'
 import type { Language } from './tables'
 
@@ -31,8 +32,6 @@ td:first-child code, th code { white-space: nowrap }
 th, td { min-width: 4em } td:last-child { min-width: 13rem }
 `
 
-const POLICY = `default-src 'none'; style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`
-
 const NAMES = [
   'quickstart',
   'mini-program',
@@ -53,17 +52,6 @@ const WORDS = {
 } as const
 
 type Guide = { name: string; title: string; first: string; text: string }
-
-const escape = (text: string): string =>
-  text.replaceAll(/[&<>"]/g, (one) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[one]!)
-
-/** What a heading is called in an address: as the hosts of repositories do it, so that one link serves both. */
-const anchorOf = (heading: string): string =>
-  heading
-    .trim()
-    .toLowerCase()
-    .replaceAll(/[^\p{L}\p{N}\p{M}\s_-]/gu, '')
-    .replaceAll(/\s/g, '-')
 
 function readGuides(root: string, language: Language): Guide[] {
   const folder = join(root, 'docs', language)
@@ -90,7 +78,7 @@ function render(text: string): string {
   const marked = new Marked({
     renderer: {
       heading({ tokens, depth, text: heading }) {
-        return `<h${depth} id="${escape(anchorOf(heading.replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1')))}">${this.parser.parseInline(tokens)}</h${depth}>\n`
+        return `<h${depth} id="${escape(anchorOf(heading))}">${this.parser.parseInline(tokens)}</h${depth}>\n`
       },
       link({ href, tokens }) {
         const shown = this.parser.parseInline(tokens)
@@ -142,13 +130,7 @@ ${render(text)}</main>
 `
   return {
     status: 200,
-    headers: {
-      'content-type': 'text/html; charset=utf-8',
-      'content-security-policy': POLICY,
-      'x-content-type-options': 'nosniff',
-      'referrer-policy': 'no-referrer',
-      'cache-control': 'no-cache',
-    },
+    headers: { ...selfContained(STYLE), 'cache-control': 'no-cache' },
     body,
   }
 }
@@ -162,8 +144,8 @@ export function languageAsked(headers: IncomingHttpHeaders): Language {
   return first === 'en' ? 'en' : 'zh'
 }
 
-/** The page at this path of the guides, made when it is asked for, or nothing. */
-export function guideAt(root: string, path: string, headers: IncomingHttpHeaders): Page | undefined {
+/** What stands at this path for whoever reads: made when it is asked for, or nothing. */
+export function readersPageAt(root: string, path: string, headers: IncomingHttpHeaders): Page | undefined {
   if (path === '/llms.txt') return llms(root)
   if (Object.hasOwn(REFERENCE, path)) return REFERENCE[path]!()
   // A program that reads /orders hears 404, as from the functions; a person who looks is told what it is.

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto'
 import { FAULTS, type FaultCode } from '../../shared/base/errors'
+import { escape, selfContained } from '../html'
 import { FAULT_CODES, FAULT_HELP, MEMBERS, RETRIES, type Text } from './faults'
 import { codesOf, OPERATIONS } from './operations'
 
@@ -18,12 +18,6 @@ dt { color: var(--quiet) } dd { margin: 0 } dd p { margin: 0 } p:lang(en) { colo
 code { font: 0.9em ui-monospace, monospace }
 @media (max-width: 36rem) { dl { grid-template-columns: 1fr } dt { margin-top: 0.5rem } }
 `
-
-const escape = (text: string): string =>
-  text.replaceAll(
-    /[&<>"']/g,
-    (one) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' })[one]!,
-  )
 
 const inBoth = ({ zh, en }: Text): string => `<p lang="zh-CN">${escape(zh)}</p><p lang="en">${escape(en)}</p>`
 
@@ -52,16 +46,7 @@ ${inBoth({
 ${statuses.map((status) => `<h2>${status}</h2>${withStatus(status).map(article).join('')}`).join('\n')}
 </html>
 `
-  const hash = createHash('sha256').update(STYLE).digest('base64')
-  return {
-    headers: {
-      'content-type': 'text/html; charset=utf-8',
-      'content-security-policy': `default-src 'none'; style-src 'sha256-${hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
-      'x-content-type-options': 'nosniff',
-      'referrer-policy': 'no-referrer',
-    },
-    body,
-  }
+  return { headers: selfContained(STYLE), body }
 }
 
 function article(code: FaultCode): string {

@@ -28,7 +28,7 @@ export const NUMBERS = {
 
 export type NumberName = keyof typeof NUMBERS
 
-/** Reads one of them. Told by `fault` when it is none, and NaN then. */
+/** Reads one of them. Calls `fault` when it is no whole number within its limits; what is returned then is of no use. */
 export function wholeNumber(
   env: Readonly<Record<string, string | undefined>>,
   name: NumberName,

@@ -16,6 +16,11 @@ export type Batch = {
 /** `await phase` → seed and visit of some runs that came to it. */
 export type Reached = Map<string, [seed: number, visit: number][]>
 
+/** Adds what other runs came to, up to so many visits of each await. */
+export function addReached(to: Reached, more: Iterable<[string, [number, number][]]>, visits?: number): void {
+  for (const [key, known] of more) to.set(key, [...(to.get(key) ?? []), ...known].slice(0, visits))
+}
+
 export type BatchResult = {
   bad: RunResult[]
   coverage: Coverage
@@ -46,8 +51,7 @@ export async function runBatch(bundle: string, batch: Batch): Promise<BatchResul
   const coverage = new Coverage()
   for (const report of reports) coverage.add(report.coverage)
   const reached: Reached = new Map()
-  for (const [key, known] of reports.flatMap((report) => Object.entries(report.reached ?? {})))
-    reached.set(key, [...(reached.get(key) ?? []), ...known].slice(0, batch.visits))
+  for (const report of reports) addReached(reached, Object.entries(report.reached ?? {}), batch.visits)
   return {
     bad: reports.flatMap((report) => report.bad).sort((a, b) => a.seed - b.seed),
     coverage,

@@ -1,5 +1,5 @@
 import ts from 'typescript'
-import { give, runBatch, type Reached } from './batch'
+import { addReached, give, runBatch, type Reached } from './batch'
 import type { Rewrite } from '../support/planting'
 import { bundleWorker } from './bundle'
 import { PHASES } from './crashPoints'
@@ -128,8 +128,7 @@ export async function survey(
 ): Promise<void> {
   for (let seed = from; seed < from + runs && unreached(points, reached).length > 0; seed += SURVEY) {
     const more = await runBatch(bundle, { seed, runs: SURVEY, workers: 2, visits })
-    for (const [key, known] of more.reached)
-      reached.set(key, [...(reached.get(key) ?? []), ...known].slice(0, visits))
+    addReached(reached, more.reached, visits)
   }
 }
 

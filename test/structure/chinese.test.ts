@@ -1,7 +1,7 @@
-import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import ts from 'typescript'
+import { projectFiles } from '../../local/docs/pages'
 
 /** Chinese that people read is written as Chinese: its punctuation is as wide as its characters. */
 const root = resolve(__dirname, '../..')
@@ -18,9 +18,7 @@ const isChinese = (text: string): boolean =>
 const narrowMarks = (text: string): string[] =>
   [...text.matchAll(NARROW)].map(({ index }) => text.slice(Math.max(0, index - 12), index + 12))
 
-const files = execFileSync('git', ['ls-files', '-co', '--exclude-standard'], { cwd: root, encoding: 'utf8' })
-  .split('\n')
-  .filter((file) => file !== '')
+const files = projectFiles(root)
 
 /** What the programs say: comments are English, and may name a Chinese term in brackets. */
 const programs = files.filter((file) =>

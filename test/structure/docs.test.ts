@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { namesOfConfiguration } from '../../cli/doctor/stage'
-import { fill, languageOf, readPages } from '../../local/docs/pages'
+import { anchorOf, fill, languageOf, readPages } from '../../local/docs/pages'
 import { TABLES } from '../../local/docs/tables'
 import { VARIABLES } from '../../local/docs/variables'
 import { FAULTS } from '../../shared/base/errors'
@@ -21,18 +21,10 @@ const pages = found.map(({ file }) => file)
 
 const withoutFences = (text: string) => text.replaceAll(/^ *```[^]*?^ *```$/gm, '')
 
-/** What a heading is called in an address, as the hosts of repositories do it. */
-const anchorOf = (heading: string): string =>
-  heading
-    .trim()
-    .toLowerCase()
-    .replaceAll(/[^\p{L}\p{N}\p{M}\s_-]/gu, '')
-    .replaceAll(/\s/g, '-')
-
 const anchorsOf = (file: string): Set<string> => {
   const found = new Set<string>()
   for (const [, heading] of withoutFences(read(file)).matchAll(/^#{1,6} +(.+)$/gm)) {
-    const base = anchorOf(heading!.replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1'))
+    const base = anchorOf(heading!)
     let name = base
     for (let n = 1; found.has(name); n++) name = `${base}-${n}`
     found.add(name)
@@ -50,6 +42,11 @@ const links: Link[] = pages.flatMap((file) =>
     .map(([, target]) => ({ file, target: target! }))
     .filter(({ target }) => !/^[a-z]+:/.test(target)),
 )
+
+test('an anchor is what the hosts of repositories make of a heading', () => {
+  expect(anchorOf('The board, and 发货信息')).toBe('the-board-and-发货信息')
+  expect(anchorOf('`POST /orders` of [yours](api.md#x)')).toBe('post-orders-of-yours')
+})
 
 test('there are pages and links', () => {
   expect(pages.length).toBeGreaterThan(8)

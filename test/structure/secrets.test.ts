@@ -1,9 +1,9 @@
-import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { bundle } from '../../deploy/bundle'
 import { SANDBOX_MERCHANT } from '../../shared/base/config'
 import { SANDBOX_SECRET } from '../../shared/base/people'
+import { projectFiles } from '../../local/docs/pages'
 
 /** No key of anybody's in the repository or in what is deployed. What looks like one is named here, with the reason. */
 const root = resolve(__dirname, '../..')
@@ -45,10 +45,7 @@ function scan(file: string, text: string): Found[] {
 
 const tell = ({ file, shape }: Found) => `${file}: ${shape}`
 
-/** Everything that is tracked, and what is about to be. */
-const files = execFileSync('git', ['ls-files', '-co', '--exclude-standard'], { cwd: root, encoding: 'utf8' })
-  .split('\n')
-  .filter((file) => file !== '')
+const files = projectFiles(root)
 const found = files.flatMap((file) => {
   try {
     return scan(file, readFileSync(join(root, file), 'utf8'))

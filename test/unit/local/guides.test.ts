@@ -1,12 +1,12 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT } from '../../../deploy/bundle'
-import { guideAt, languageAsked } from '../../../local/docs/site'
+import { readersPageAt, languageAsked } from '../../../local/docs/site'
 import { describedPages } from '../../../local/openapi/pages'
 
 /** The guides as `npm start` serves them. */
 const described = describedPages(ROOT, () => 'http://127.0.0.1:8700')
-const at = (path: string, headers = {}) => described[path]?.() ?? guideAt(ROOT, path, headers)
+const at = (path: string, headers = {}) => described[path]?.() ?? readersPageAt(ROOT, path, headers)
 const names = readdirSync(join(ROOT, 'docs/en')).map((file) => file.replace('.md', ''))
 const paths = ['en', 'zh'].flatMap((language) => names.map((name) => `/docs/${language}/${name}`))
 
