@@ -1,15 +1,14 @@
 import * as v from 'valibot'
 import { exactObject, S, S1 } from '../base/validate'
+import { echoes, type Echo } from './echoes'
 import { PAY_PLATFORM } from './enums'
 import {
   AnswerPayMchKey,
-  echoes,
   OrderAnswer,
   OrderClient,
   PayContent,
   PayMchKey,
   WxpayPayContentExt,
-  type Echo,
   type Interface,
   type JsapiArguments,
   type OrderContent,

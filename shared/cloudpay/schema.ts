@@ -1,7 +1,7 @@
 import * as v from 'valibot'
-import { isPayerOf } from '../base/payer'
 import { Fen } from '../base/money'
 import { exactObject, integer, S, S1 } from '../base/validate'
+import { echoes, type Echo } from './echoes'
 import { PAY_PLATFORM, STATUS, TERMINAL_TYPE, TRADE_TYPE } from './enums'
 
 /**
@@ -157,71 +157,6 @@ export const AnswerContent = v.looseObject({
 })
 export type AnswerContent = v.InferOutput<typeof AnswerContent>
 
-// ── echoes ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-/** What our stored order says an answer about it must repeat. */
-export type Expected = {
-  out_trade_no: string
-  total_fee: number
-  fee_type: string
-  out_mch_id: string
-  out_sub_mch_id: string
-  out_shop_id: string
-  pay_platform: number
-  trade_type: number
-  payer_field: string
-  payer_id: string
-  created_at: number
-}
-
-/** What our stored refund, and the order it is of, say an answer about it must repeat. */
-export type ExpectedRefund = Expected & { out_refund_no: string; refund_fee: number }
-
-export type Echo<E = Expected> = {
-  /** Where in the member, dotted. */
-  at: string
-  /** `required`: absent is as bad as different. `if_present`: only different is bad. */
-  when: 'required' | 'if_present'
-  matches: (echoed: unknown, expected: E) => boolean
-}
-
-const same =
-  (name: keyof Expected) =>
-  (echoed: unknown, expected: Expected): boolean =>
-    echoed === expected[name]
-
-/** The server's clock may be behind ours by this much; an order older than that is another one of the same number. */
-export const CREATE_TIME_SKEW_S = 300
-
-export const echoes = (when: Echo['when']): Echo[] => [
-  { at: 'order_content.out_trade_no', when: 'required', matches: same('out_trade_no') },
-  { at: 'order_content.total_fee', when, matches: same('total_fee') },
-  { at: 'order_content.fee_type', when, matches: same('fee_type') },
-  {
-    at: 'order_content.create_time',
-    when,
-    matches: (echoed, expected) =>
-      typeof echoed === 'number' && echoed >= expected.created_at - CREATE_TIME_SKEW_S,
-  },
-  { at: 'pay_mch_key.pay_platform', when, matches: same('pay_platform') },
-  { at: 'pay_mch_key.out_mch_id', when, matches: same('out_mch_id') },
-  { at: 'pay_mch_key.out_sub_mch_id', when, matches: same('out_sub_mch_id') },
-  { at: 'pay_mch_key.out_shop_id', when, matches: same('out_shop_id') },
-  { at: 'order_content.trade_type', when: 'if_present', matches: same('trade_type') },
-  ...(['open_id', 'sub_open_id'] as const).map((field) => ({
-    at: `pay_mch_key.wxpay_pay_mch_key_ext.${field}`,
-    when: 'if_present' as const,
-    // The server may add the payer's other id from its own configuration; only the one we sent can be compared.
-    matches: (echoed: unknown, expected: Expected) =>
-      expected.payer_field !== field || isPayerOf(expected, echoed),
-  })),
-  {
-    at: 'pay_mch_key.alipay_pay_mch_key_ext.user_id',
-    when: 'if_present',
-    matches: (echoed, expected) => expected.payer_field !== 'user_id' || isPayerOf(expected, echoed),
-  },
-]
-
 // ── interfaces ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 export type Interface = {
@@ -356,24 +291,6 @@ const RefundAnswer = v.looseObject({
 })
 export type RefundAnswer = v.InferOutput<typeof RefundAnswer>
 
-const sameRefund =
-  (name: keyof ExpectedRefund) =>
-  (echoed: unknown, expected: ExpectedRefund): boolean =>
-    echoed === expected[name]
-
-/** Compared on `{refund_order_content: one of the list, pay_mch_key}`. */
-export const refundEchoes: readonly Echo<ExpectedRefund>[] = [
-  { at: 'refund_order_content.out_trade_no', when: 'required', matches: sameRefund('out_trade_no') },
-  { at: 'refund_order_content.out_refund_no', when: 'required', matches: sameRefund('out_refund_no') },
-  { at: 'refund_order_content.total_fee', when: 'required', matches: sameRefund('total_fee') },
-  { at: 'refund_order_content.refund_fee', when: 'required', matches: sameRefund('refund_fee') },
-  { at: 'refund_order_content.refund_fee_type', when: 'required', matches: sameRefund('fee_type') },
-  { at: 'pay_mch_key.pay_platform', when: 'required', matches: sameRefund('pay_platform') },
-  { at: 'pay_mch_key.out_mch_id', when: 'required', matches: sameRefund('out_mch_id') },
-  { at: 'pay_mch_key.out_sub_mch_id', when: 'required', matches: sameRefund('out_sub_mch_id') },
-  { at: 'pay_mch_key.out_shop_id', when: 'required', matches: sameRefund('out_shop_id') },
-]
-
 const RefundPayMchKey = v.strictObject({ pay_platform: Platform, ...OutIds })
 
 /**
@@ -489,19 +406,6 @@ export type CloseRequest = v.InferOutput<(typeof closeOrder)['request']>
 export type RefundRequest = v.InferOutput<(typeof refund)['request']>
 export type QueryRefundRequest = v.InferOutput<(typeof queryRefundOrder)['request']>
 export type BillRequest = v.InferOutput<(typeof clientOrderDetail)['request']>
-
-/** Which listed echoes of an answer are missing or different. Empty means the answer speaks of our order. */
-export function echoFaults<E>(list: readonly Echo<E>[], member: unknown, expected: E): string[] {
-  return list
-    .filter(({ at, when, matches }) => {
-      const echoed = at
-        .split('.')
-        .reduce<unknown>((node, name) => (node as Record<string, unknown> | undefined)?.[name], member)
-      if (echoed === undefined) return when === 'required'
-      return !matches(echoed, expected)
-    })
-    .map(({ at }) => at)
-}
 
 /** What status says about trying again, for the only retries the documents allow (§ Status, 37628). */
 export const retryDelayMs = (status: number): number | undefined =>

@@ -1,13 +1,8 @@
 import type { Answer } from '../cloudpay/client'
+import { echoFaults, type Expected } from '../cloudpay/echoes'
 import { INTERNAL_STATUS, STATUS } from '../cloudpay/enums'
 import type { PayAnswer } from '../cloudpay/scenes'
-import {
-  echoFaults,
-  queryOrder,
-  type Expected,
-  type OrderAnswer,
-  type OrderContent,
-} from '../cloudpay/schema'
+import { queryOrder, type OrderAnswer, type OrderContent } from '../cloudpay/schema'
 import type { Order } from '../order/order'
 import { MICRO, walletMeaning, type Meaning } from '../order/state'
 import { namesPayer, sceneOf } from './scenes'

@@ -1,12 +1,7 @@
 import type { Answer } from '../cloudpay/client'
+import { echoFaults, refundEchoes, type ExpectedRefund } from '../cloudpay/echoes'
 import { INTERNAL_STATUS, PAY_PLATFORM } from '../cloudpay/enums'
-import {
-  echoFaults,
-  refundEchoes,
-  type ExpectedRefund,
-  type RefundAnswer,
-  type RefundOrderContent,
-} from '../cloudpay/schema'
+import { type RefundAnswer, type RefundOrderContent } from '../cloudpay/schema'
 import type { Order } from '../order/order'
 import { REFUND_MEANING, type Refund, type RefundMeaning } from '../order/refund'
 

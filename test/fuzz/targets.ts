@@ -14,6 +14,7 @@ import type { PayerApp } from '../../shared/base/people'
 import { Secret } from '../../shared/base/secrets'
 import type { Clock } from '../../shared/base/time'
 import type { Answer } from '../../shared/cloudpay/client'
+import { echoFaults } from '../../shared/cloudpay/echoes'
 import { openAnswer, readMember } from '../../shared/cloudpay/envelope'
 import { openNotification } from '../../shared/cloudpay/notification'
 import {
@@ -21,7 +22,6 @@ import {
   BillEntry,
   clientOrderDetail,
   Detail,
-  echoFaults,
   INTERFACES,
   NotificationContent,
   queryOrder,
@@ -697,7 +697,7 @@ export function targets({ store, env }: Ground): Target[] {
     }),
     target({
       name: 'answer',
-      covers: ['shared/cloudpay/envelope.ts', 'shared/cloudpay/schema.ts'],
+      covers: ['shared/cloudpay/envelope.ts', 'shared/cloudpay/schema.ts', 'shared/cloudpay/echoes.ts'],
       weight: 10,
       make: (dice) => {
         const iface = dice.pick(INTERFACES)

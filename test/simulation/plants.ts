@@ -89,14 +89,14 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: 'amounts are not compared',
-    file: 'shared/cloudpay/schema.ts',
+    file: 'shared/cloudpay/echoes.ts',
     find: "  { at: 'order_content.total_fee', when, matches: same('total_fee') },\n",
     replace: '',
     why: 'another amount under our number is taken for ours',
   },
   {
     name: 'numbers are not compared',
-    file: 'shared/cloudpay/schema.ts',
+    file: 'shared/cloudpay/echoes.ts',
     find: "  { at: 'order_content.out_trade_no', when: 'required', matches: same('out_trade_no') },\n",
     replace: '',
     why: "an answer about somebody else's order is taken for ours",

@@ -1,4 +1,5 @@
-import { officialAccountPay, type Echo } from '../../../shared/cloudpay/schema'
+import type { Echo } from '../../../shared/cloudpay/echoes'
+import { officialAccountPay } from '../../../shared/cloudpay/schema'
 import type { Post } from '../../../shared/net/post'
 import { findOrder, listEvents } from '../../../shared/store/orders'
 import { lying, put, sealedAnswer } from '../../support/tamper'
