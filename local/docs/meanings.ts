@@ -121,6 +121,10 @@ export const ANOMALY_CURE: Record<AnomalyKind, Text> = {
     '我们的记录里有付款，账单里没有',
   ),
   bill_differs: text('amount, state or refunds differ from the bill', '金额、状态或退款与账单不符'),
+  bill_entry_unread: text(
+    'an entry of the bill cannot be read (`at` says where): compare it with the console',
+    '账单里有一条无法读取（位置见 `at`）：与控制台核对',
+  ),
   bill_unread: text('no bill could be compared for a day', '一整天没能核对账单'),
   webhook_undelivered: text(
     'messages were given up after a day: is your server up?',

@@ -30,10 +30,28 @@ export const S = (max: number) =>
 export const S1 = (max: number) => v.pipe(S(max), v.minLength(1, 'must not be empty'))
 
 /** `v.strictObject` takes `[]` for an object without members; where no member is required, that would pass. */
-export function exactObject<const Entries extends v.ObjectEntries>(entries: Entries) {
-  const schema = v.strictObject(entries)
-  const run: (typeof schema)['~run'] = (given, config) =>
-    schema['~run'](Array.isArray(given.value) ? { value: null } : given, config)
+export const exactObject = <const Entries extends v.ObjectEntries>(entries: Entries) =>
+  reading(v.strictObject(entries), noList)
+
+/** As `exactObject`, and members nobody knows pass. */
+export const openObject = <const Entries extends v.ObjectEntries>(entries: Entries) =>
+  reading(v.looseObject(entries), noList)
+
+/** May be left out; `null` says the same as leaving it out. */
+export const maybe = <const Schema extends v.GenericSchema>(schema: Schema) =>
+  reading(v.optional(schema), (given) => given ?? undefined)
+
+const noList = (given: unknown): unknown => (Array.isArray(given) ? null : given)
+
+/** The same schema, of what `read` makes of what is given. */
+function reading<const Schema extends v.GenericSchema>(
+  schema: Schema,
+  read: (given: unknown) => unknown,
+): Schema {
+  const run: Schema['~run'] = (given, config) => {
+    const value = read(given.value)
+    return schema['~run'](value === given.value ? given : { value }, config)
+  }
   return { ...schema, '~run': run }
 }
 

@@ -21,8 +21,8 @@ export type ExpectedRefund = Expected & { out_refund_no: string; refund_fee: num
 export type Echo<E = Expected> = {
   /** Where in the member, dotted. */
   at: string
-  /** `required`: absent is as bad as different. `if_present`: only different is bad. */
-  when: 'required' | 'if_present'
+  /** `required`: absent proves nothing. `if_present`: only different is bad. `cny`: absent or empty means CNY. */
+  when: 'required' | 'if_present' | 'cny'
   matches: (echoed: unknown, expected: E) => boolean
 }
 
@@ -37,7 +37,7 @@ export const CREATE_TIME_SKEW_S = 300
 export const echoes = (when: Echo['when']): Echo[] => [
   { at: 'order_content.out_trade_no', when: 'required', matches: same('out_trade_no') },
   { at: 'order_content.total_fee', when, matches: same('total_fee') },
-  { at: 'order_content.fee_type', when, matches: same('fee_type') },
+  { at: 'order_content.fee_type', when: 'cny', matches: same('fee_type') },
   {
     at: 'order_content.create_time',
     when,
@@ -74,22 +74,31 @@ export const refundEchoes: readonly Echo<ExpectedRefund>[] = [
   { at: 'refund_order_content.out_refund_no', when: 'required', matches: sameRefund('out_refund_no') },
   { at: 'refund_order_content.total_fee', when: 'required', matches: sameRefund('total_fee') },
   { at: 'refund_order_content.refund_fee', when: 'required', matches: sameRefund('refund_fee') },
-  { at: 'refund_order_content.refund_fee_type', when: 'required', matches: sameRefund('fee_type') },
+  { at: 'refund_order_content.refund_fee_type', when: 'cny', matches: sameRefund('fee_type') },
   { at: 'pay_mch_key.pay_platform', when: 'required', matches: sameRefund('pay_platform') },
   { at: 'pay_mch_key.out_mch_id', when: 'required', matches: sameRefund('out_mch_id') },
   { at: 'pay_mch_key.out_sub_mch_id', when: 'required', matches: sameRefund('out_sub_mch_id') },
   { at: 'pay_mch_key.out_shop_id', when: 'required', matches: sameRefund('out_shop_id') },
 ]
 
-/** Which listed echoes of an answer are missing or different. Empty means the answer speaks of our order. */
-export function echoFaults<E>(list: readonly Echo<E>[], member: unknown, expected: E): string[] {
-  return list
-    .filter(({ at, when, matches }) => {
-      const echoed = at
-        .split('.')
-        .reduce<unknown>((node, name) => (node as Record<string, unknown> | undefined)?.[name], member)
-      if (echoed === undefined) return when === 'required'
-      return !matches(echoed, expected)
-    })
-    .map(({ at }) => at)
+/** What an answer does not repeat as it should: what it says otherwise, and what it had to say and did not. */
+export type EchoFaults = { different: string[]; missing: string[] }
+
+/** Both empty: the answer speaks of our order. Only `different` says that it speaks of another one. */
+export function echoFaults<E>(list: readonly Echo<E>[], member: unknown, expected: E): EchoFaults {
+  const faults: EchoFaults = { different: [], missing: [] }
+  for (const { at, when, matches } of list) {
+    const echoed = at
+      .split('.')
+      .reduce<unknown>((node, name) => (node as Record<string, unknown> | null | undefined)?.[name], member)
+    const said = when === 'cny' && isBlank(echoed) ? 'CNY' : echoed
+    if (said === undefined || said === null) {
+      if (when === 'required') faults.missing.push(at)
+    } else if (!matches(said, expected)) faults.different.push(at)
+  }
+  return faults
 }
+
+/** CNY is the only currency, and the documents let an answer leave it out. */
+export const isBlank = (currency: unknown): boolean =>
+  currency === undefined || currency === null || currency === ''

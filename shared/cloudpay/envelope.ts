@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import * as v from 'valibot'
 import { AUTHEN_TYPE_HMAC_SHA256, STATUS } from './enums'
+import { read } from './reading'
 import { AnswerContent, AuthenInfo, type Interface } from './schema'
 import { authenCode, verifyAuthenCode, type AuthenKey } from './signing'
 
@@ -45,7 +46,9 @@ export type ContentKind = 'request' | 'answer' | 'notification' | 'none'
 
 export function contentKind(content: unknown): ContentKind {
   if (typeof content !== 'object' || content === null || Array.isArray(content)) return 'none'
-  const has = (name: string) => Object.hasOwn(content, name)
+  // As everywhere in what we are sent, null is absent.
+  const has = (name: string) =>
+    Object.hasOwn(content, name) && (content as Record<string, unknown>)[name] !== null
   const answer = has('status') || has('log_id') || has('internal_status')
   const request = has('pay_content') || has('refund_content') || has('out_trade_no') || has('order_client')
   const order = has('order_content')
@@ -56,7 +59,8 @@ export function contentKind(content: unknown): ContentKind {
   return request ? 'request' : 'none'
 }
 
-export type OpenedAnswer = { ok: true; signed: boolean; content: AnswerContent } | { ok: false; flaw: Flaw }
+export type OpenedAnswer =
+  { ok: true; signed: boolean; content: AnswerContent; misfits: string[] } | { ok: false; flaw: Flaw }
 
 const flawed = (flaw: Flaw): OpenedAnswer => ({ ok: false, flaw })
 
@@ -74,9 +78,9 @@ export function openAnswer(bytes: Buffer, key: AuthenKey): OpenedAnswer {
 
   const signed = info !== undefined && info !== null
   if (signed) {
-    const read = v.safeParse(AuthenInfo, info)
-    if (!read.success) return flawed('authen_info_malformed')
-    const { authen_type, authen_code } = read.output.a
+    const code = v.safeParse(AuthenInfo, info)
+    if (!code.success) return flawed('authen_info_malformed')
+    const { authen_type, authen_code } = code.output.a
     if (authen_type !== AUTHEN_TYPE_HMAC_SHA256) return flawed('authen_type_unknown')
     if (!verifyAuthenCode(key, text, authen_code)) return flawed('authen_code_wrong')
   }
@@ -84,21 +88,27 @@ export function openAnswer(bytes: Buffer, key: AuthenKey): OpenedAnswer {
   const content = parse(text)
   if (content === undefined) return flawed('content_not_json')
   if (contentKind(content) !== 'answer') return flawed('content_is_no_answer')
-  const read = v.safeParse(AnswerContent, content)
-  if (!read.success) return flawed('content_is_no_answer')
-  if (!signed && read.output.status === STATUS.ok) return flawed('authen_info_missing')
-  return { ok: true, signed, content: read.output }
+  const answer = read(AnswerContent, content)
+  if (!answer.ok) return flawed('content_is_no_answer')
+  if (!signed && answer.value.status === STATUS.ok) return flawed('authen_info_missing')
+  return { ok: true, signed, content: answer.value, misfits: answer.misfits }
 }
 
-/** The interface's own part of a status-0 answer. */
+export type ReadMember<Member> =
+  { ok: true; member: Member; misfits: string[] } | { ok: false; flaw: Flaw; at?: string }
+
+/** The interface's own part of a status-0 answer. `platform`: see `read`. */
 export function readMember<I extends Interface>(
   iface: I,
   content: AnswerContent,
-): { ok: true; member: v.InferOutput<I['answer']> } | { ok: false; flaw: Flaw } {
-  const member = content[iface.member]
-  if (member === undefined || member === null) return { ok: false, flaw: 'member_missing' }
-  const read = v.safeParse(iface.answer, member)
-  return read.success ? { ok: true, member: read.output } : { ok: false, flaw: 'member_malformed' }
+  platform?: number,
+): ReadMember<v.InferOutput<I['answer']>> {
+  const member = content[iface.member] ?? (iface.optionalMember ? {} : undefined)
+  if (member === undefined) return { ok: false, flaw: 'member_missing' }
+  const answer = read(iface.answer, member, platform)
+  return answer.ok
+    ? { ok: true, member: answer.value, misfits: answer.misfits }
+    : { ok: false, flaw: 'member_malformed', at: answer.at }
 }
 
 function parse(text: string): unknown {

@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { exactObject, S, S1 } from '../base/validate'
+import { exactObject, maybe, S, S1 } from '../base/validate'
 import { echoes, type Echo } from './echoes'
 import { PAY_PLATFORM } from './enums'
 import {
@@ -27,7 +27,7 @@ const PlainMchKey = v.strictObject(plainKey)
 const { product_id: _product, ...contentExt } = WxpayPayContentExt.entries
 const PlainContentExt = exactObject(contentExt)
 
-const Nonce = v.optional(v.string())
+const Nonce = maybe(v.string())
 
 /** 扫码支付, product/569/37672: a QR code on the merchant's screen. */
 export const scanCodePay = {
@@ -95,7 +95,7 @@ export const appPay = {
   }),
   answer: v.looseObject({
     nonce_str: Nonce,
-    pay_mch_key: v.optional(AnswerPayMchKey),
+    pay_mch_key: maybe(AnswerPayMchKey),
     sdk_args: v.optional(v.looseObject({ wxpay: v.optional(v.looseObject({})) })),
   }),
   echoes: keyEchoes,
@@ -117,7 +117,7 @@ export const mobWebPay = {
   }),
   answer: v.looseObject({
     nonce_str: Nonce,
-    pay_mch_key: v.optional(AnswerPayMchKey),
+    pay_mch_key: maybe(AnswerPayMchKey),
     mweb_url: v.optional(S(2048)),
   }),
   echoes: keyEchoes,

@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { Fen } from '../base/money'
-import { exactObject, integer, S, S1 } from '../base/validate'
+import { exactObject, integer, maybe, openObject, S, S1 } from '../base/validate'
 import { echoes, type Echo } from './echoes'
 import { PAY_PLATFORM, STATUS, TERMINAL_TYPE, TRADE_TYPE } from './enums'
 
@@ -8,14 +8,12 @@ import { PAY_PLATFORM, STATUS, TERMINAL_TYPE, TRADE_TYPE } from './enums'
  * The protocol's shapes, once: the types, what we check, what the sandbox checks and what the documents show all
  * come from here. `S32` means at most 32 characters, `N32`/`N64` an integer, as in the Cloud Pay pages.
  *
- * Requests are exact. Answers are loose: unknown members pass, what we rely on must be there and be right.
+ * Requests are exact. Answers are loose: members nobody knows pass, what we rely on must be there and be right.
  * (`100.0` for `100` needs no rule of its own: JSON.parse reads both as the same number.)
  */
 
 const N32 = integer(0, 2_147_483_647)
 const EpochS = integer(0, 99_999_999_999)
-/** `log_id` is unsigned: a published sample is above 2³¹. */
-const U32 = integer(0, 4_294_967_295)
 
 // ── common structures (公共数据结构) ───────────────────────────────────────────────────────────────────────────
 
@@ -92,40 +90,44 @@ export const AuthenInfo = v.looseObject({
 })
 
 // ── what answers carry ─────────────────────────────────────────────────────────────────────────────────────────
+// Which members are relied on, and which are absent when they do not fit: reading.ts. `null` is absent everywhere but
+// in a hand-over.
 
 const WalletState = integer(0, 1000)
 
-export const OrderContent = v.looseObject({
-  out_trade_no: v.optional(v.string()),
-  transaction_id: v.optional(S(64)),
-  trade_type: v.optional(v.number()),
-  time_expire: v.optional(EpochS),
-  time_end: v.optional(EpochS),
-  nonce_str: v.optional(v.string()),
-  create_time: v.optional(v.number()),
-  is_transforming: v.optional(v.boolean()),
-  total_fee: v.optional(v.number()),
-  cash_fee: v.optional(N32),
-  settlement_total_fee: v.optional(N32),
-  fee_type: v.optional(v.string()),
-  wxpay_order_content_ext: v.optional(
-    v.looseObject({ current_trade_state: WalletState, prepare_id: v.optional(v.string()) }),
+export const OrderContent = openObject({
+  out_trade_no: maybe(v.string()),
+  transaction_id: maybe(S(64)),
+  trade_type: maybe(v.number()),
+  time_expire: maybe(EpochS),
+  time_end: maybe(EpochS),
+  nonce_str: maybe(v.string()),
+  create_time: maybe(v.number()),
+  last_update_time: maybe(v.number()),
+  /** Anything but false says that the server is working on it. */
+  is_transforming: v.optional(v.unknown()),
+  total_fee: maybe(v.number()),
+  cash_fee: maybe(N32),
+  settlement_total_fee: maybe(N32),
+  fee_type: maybe(v.string()),
+  wxpay_order_content_ext: maybe(
+    openObject({ current_trade_state: maybe(WalletState), prepare_id: maybe(v.string()) }),
   ),
-  alipay_order_content_ext: v.optional(v.looseObject({ current_trade_state: WalletState })),
+  alipay_order_content_ext: maybe(openObject({ current_trade_state: maybe(WalletState) })),
 })
 export type OrderContent = v.InferOutput<typeof OrderContent>
 
-export const AnswerPayMchKey = v.looseObject({
-  pay_platform: v.optional(v.number()),
-  out_mch_id: v.optional(v.string()),
-  out_sub_mch_id: v.optional(v.string()),
-  out_shop_id: v.optional(v.string()),
-  wxpay_pay_mch_key_ext: v.optional(v.looseObject({})),
-  alipay_pay_mch_key_ext: v.optional(v.looseObject({})),
+export const AnswerPayMchKey = openObject({
+  pay_platform: maybe(v.number()),
+  out_mch_id: maybe(v.string()),
+  out_sub_mch_id: maybe(v.string()),
+  out_shop_id: maybe(v.string()),
+  wxpay_pay_mch_key_ext: maybe(openObject({})),
+  alipay_pay_mch_key_ext: maybe(openObject({})),
 })
 
 /** Strings stay strings: the wallet signed exactly these, `timestamp` included. */
-const WxpayHandover = v.looseObject({
+const WxpayHandover = openObject({
   app_id: v.optional(v.string()),
   timestamp: v.optional(v.string()),
   nonce_str: v.optional(v.string()),
@@ -135,27 +137,41 @@ const WxpayHandover = v.looseObject({
 })
 
 /** `get_brand_wcpay` for official accounts, `mini_program_pay` for mini-programs, `trade_pay` for Alipay. */
-export const JsapiArguments = v.looseObject({
+export const JsapiArguments = openObject({
   wxpay: v.optional(
-    v.looseObject({
+    openObject({
       get_brand_wcpay: v.optional(WxpayHandover),
       mini_program_pay: v.optional(WxpayHandover),
     }),
   ),
-  alipay: v.optional(
-    v.looseObject({ trade_pay: v.optional(v.looseObject({ trade_no: v.optional(v.string()) })) }),
-  ),
+  alipay: v.optional(openObject({ trade_pay: v.optional(openObject({ trade_no: v.optional(v.string()) })) })),
 })
 export type JsapiArguments = v.InferOutput<typeof JsapiArguments>
 
 /** What `response_content` decodes to, before the member named after the interface. */
-export const AnswerContent = v.looseObject({
+export const AnswerContent = openObject({
   status: integer(0, 2_147_483_647),
-  description: v.optional(v.string()),
-  log_id: v.optional(U32),
-  internal_status: v.optional(v.number()),
+  /** Of a failing status: what a person is to do. A stranger's text. */
+  description: maybe(v.string()),
+  /** Unsigned on the pages, `long` and `double` in Tencent's SDKs: no upper bound is known. */
+  log_id: maybe(integer(0, Number.MAX_SAFE_INTEGER)),
+  internal_status: v.optional(v.unknown()),
 })
 export type AnswerContent = v.InferOutput<typeof AnswerContent>
+
+/**
+ * `internal_status` of a failing answer, or nothing where it has none. `unreadable`: it has one, and it is no whole
+ * number; so it may be one of those that mean something, and no end follows from such an answer.
+ */
+export type InternalStatus = number | 'unreadable' | undefined
+export function internalStatusOf({ internal_status: given }: AnswerContent): InternalStatus {
+  if (given === undefined || given === null) return undefined
+  return Number.isSafeInteger(given) ? (given as number) : 'unreadable'
+}
+
+/** "The server is working on it": whatever is there that is not a plain no. */
+export const isTransforming = ({ is_transforming: given }: { is_transforming?: unknown }): boolean =>
+  given !== undefined && given !== null && given !== false
 
 // ── interfaces ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -167,17 +183,24 @@ export type Interface = {
   request: v.GenericSchema
   answer: v.GenericSchema
   echoes: readonly Echo[]
+  /** An answer without the member is one whose member is empty. */
+  optionalMember?: true
   /** Larger than the usual for an answer that is a page of many. */
   answerMaxBytes?: number
 }
 
-export const OrderAnswer = v.looseObject({
-  nonce_str: v.optional(v.string()),
+export const OrderAnswer = openObject({
+  nonce_str: maybe(v.string()),
   order_content: OrderContent,
-  pay_mch_key: v.optional(AnswerPayMchKey),
-  jsapi_args: v.optional(JsapiArguments),
+  pay_mch_key: maybe(AnswerPayMchKey),
 })
 export type OrderAnswer = v.InferOutput<typeof OrderAnswer>
+
+/**
+ * The answer to a create that hands something over. Its `jsapi_args` are read strictly: an order whose hand-over were
+ * taken for absent would stand there, and nobody could pay it. In the answer to a query they decide nothing.
+ */
+const HandoverAnswer = openObject({ ...OrderAnswer.entries, jsapi_args: v.optional(JsapiArguments) })
 
 /** 公众号支付, product/569/37827. `trade_type` is not in that page's table but in its example, at the top level. */
 export const officialAccountPay = {
@@ -190,7 +213,7 @@ export const officialAccountPay = {
     nonce_str: S1(32),
     trade_type: v.optional(v.literal(TRADE_TYPE.officialAccount)),
   }),
-  answer: OrderAnswer,
+  answer: HandoverAnswer,
   echoes: echoes('required'),
 } as const satisfies Interface
 
@@ -208,7 +231,7 @@ export const miniProgramPay = {
     order_client: OrderClient,
     nonce_str: S1(32),
   }),
-  answer: OrderAnswer,
+  answer: HandoverAnswer,
   echoes: echoes('if_present'),
 } as const satisfies Interface
 
@@ -246,7 +269,7 @@ export const closeOrder = {
     trade_type: v.optional(N32),
     nonce_str: S1(32),
   }),
-  answer: v.looseObject({ nonce_str: v.optional(v.string()) }),
+  answer: openObject({ nonce_str: maybe(v.string()) }),
   echoes: [],
 } as const satisfies Interface
 
@@ -263,31 +286,38 @@ export const RefundContent = v.strictObject({
   refund_reason: v.optional(S(64)),
 })
 
-export const RefundOrderContent = v.looseObject({
-  out_trade_no: v.optional(v.string()),
-  out_refund_no: v.optional(v.string()),
-  refund_id: v.optional(S(64)),
-  create_time: v.optional(v.number()),
-  last_update_time: v.optional(v.number()),
-  is_transforming: v.optional(v.boolean()),
-  total_fee: v.optional(v.number()),
-  refund_fee: v.optional(v.number()),
-  refund_fee_type: v.optional(v.string()),
-  wxpay_refund_order_content_ext: v.optional(v.looseObject({ state: v.optional(WalletState) })),
-  alipay_refund_order_content_ext: v.optional(v.looseObject({ refund_status: v.optional(WalletState) })),
+export const RefundOrderContent = openObject({
+  out_trade_no: maybe(v.string()),
+  out_refund_no: maybe(v.string()),
+  refund_id: maybe(S(64)),
+  nonce_str: maybe(v.string()),
+  create_time: maybe(v.number()),
+  last_update_time: maybe(v.number()),
+  /** As in OrderContent. */
+  is_transforming: v.optional(v.unknown()),
+  total_fee: maybe(v.number()),
+  refund_fee: maybe(v.number()),
+  refund_fee_type: maybe(v.string()),
+  wxpay_refund_order_content_ext: maybe(openObject({ state: maybe(WalletState) })),
+  alipay_refund_order_content_ext: maybe(openObject({ refund_status: maybe(WalletState) })),
 })
 export type RefundOrderContent = v.InferOutput<typeof RefundOrderContent>
 
-/** A single object on the pages of `refund`, an array in live data of 2020: both are read as a list. */
+/**
+ * An object as the answer to `refund`, a list as the answer to `query_refund_order`; both are read as a list. All of it or
+ * nothing: of a list with one refund that cannot be read nobody can say what went back.
+ */
 const Refunds = v.pipe(
-  v.union([v.array(RefundOrderContent), RefundOrderContent]),
-  v.transform((given): RefundOrderContent[] => (Array.isArray(given) ? given : [given])),
+  v.unknown(),
+  v.transform((given) => (Array.isArray(given) ? (given as unknown[]) : [given])),
+  v.array(RefundOrderContent),
 )
 
-const RefundAnswer = v.looseObject({
-  nonce_str: v.optional(v.string()),
-  pay_mch_key: v.optional(AnswerPayMchKey),
-  refund_order_content: Refunds,
+const RefundAnswer = openObject({
+  nonce_str: maybe(v.string()),
+  pay_mch_key: maybe(AnswerPayMchKey),
+  /** None at all says that there are no refunds, to both of Tencent's SDKs. */
+  refund_order_content: maybe(Refunds),
 })
 export type RefundAnswer = v.InferOutput<typeof RefundAnswer>
 
@@ -334,25 +364,31 @@ export const queryRefundOrder = {
 /** `query_order_type`: what a page of the bill lists. */
 export const BILL_OF = { payments: 1, refunds: 2, both: 3 } as const
 
-const OrderMch = v.looseObject({
-  pay_platform: v.optional(v.number()),
-  out_mch_id: v.optional(v.string()),
-  out_sub_mch_id: v.optional(v.string()),
-  out_shop_id: v.optional(v.string()),
+const OrderMch = openObject({
+  pay_platform: maybe(v.number()),
+  out_mch_id: maybe(v.string()),
+  out_sub_mch_id: maybe(v.string()),
+  out_shop_id: maybe(v.string()),
 })
 
-export const BillEntry = v.looseObject({
-  receipt: v.looseObject({
-    order: v.optional(v.looseObject({ order_mch: v.optional(OrderMch), order_content: OrderContent })),
-    refund_order: v.optional(
-      v.looseObject({
-        refund_order_mch: v.optional(OrderMch),
-        refund_order_content: RefundOrderContent,
-      }),
-    ),
-  }),
+/** One payment of the bill. */
+export const BillPayment = openObject({
+  order_mch: maybe(OrderMch),
+  order_content: openObject({ ...OrderContent.entries, refunded_fee: maybe(v.number()) }),
 })
-export type BillEntry = v.InferOutput<typeof BillEntry>
+export type BillPayment = v.InferOutput<typeof BillPayment>
+
+/** One refund of the bill. */
+export const BillRefund = openObject({
+  refund_order_mch: maybe(OrderMch),
+  refund_order_content: RefundOrderContent,
+})
+export type BillRefund = v.InferOutput<typeof BillRefund>
+
+/** Each of the two is read by itself: one that cannot be read is lost alone. */
+export const BillEntry = openObject({
+  receipt: maybe(openObject({ order: v.optional(v.unknown()), refund_order: v.optional(v.unknown()) })),
+})
 
 /** client_order_detail (product/569/11609, 2019): one page of what happened, newest state included. */
 export const clientOrderDetail = {
@@ -370,23 +406,26 @@ export const clientOrderDetail = {
     page_size: integer(1, 1000),
     nonce_str: v.optional(S1(32)),
   }),
-  answer: v.looseObject({
-    /** Of all matches, not of this page. */
-    total_count: integer(0, 2_147_483_647),
-    order_details: v.optional(v.array(BillEntry), []),
+  answer: openObject({
+    /** Of all matches, not of this page. Without it, pages are read until an empty one. */
+    total_count: maybe(integer(0, 2_147_483_647)),
+    order_details: maybe(v.array(v.unknown())),
   }),
+  // Documented as optional: an answer without it lists nothing.
+  optionalMember: true,
   echoes: [],
   answerMaxBytes: 4 * 1024 * 1024,
 } as const satisfies Interface
 
 // ── notifications ──────────────────────────────────────────────────────────────────────────────────────────────
 
-/** What Cloud Pay sends us after a payment (product/569/11609, 2019). Loose: what is relied on is compared apart. */
-export const NotificationContent = v.looseObject({
-  nonce_str: S1(64),
-  pay_mch_key: AnswerPayMchKey,
-  order_content: OrderContent,
-  order_client: v.optional(v.looseObject({})),
+/**
+ * What Cloud Pay sends us after a payment (product/569/11609, 2019). It is a hint to look, so it need say no more than
+ * whose order it is; what else it says is compared where it says it.
+ */
+export const NotificationContent = openObject({
+  pay_mch_key: openObject({ out_sub_mch_id: maybe(v.string()) }),
+  order_content: openObject({ out_trade_no: v.pipe(v.string(), v.minLength(1), v.maxLength(32)) }),
 })
 export type NotificationContent = v.InferOutput<typeof NotificationContent>
 

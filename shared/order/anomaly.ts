@@ -21,6 +21,7 @@ export const ANOMALY_KINDS = [
   'paid_upstream_only', // the bill has a payment that our rows do not have
   'paid_here_only', // our rows have a payment that the bill does not have
   'bill_differs', // amount, state or refunds differ from the bill
+  'bill_entry_unread', // a payment or refund in the bill that cannot be read: it was not compared
   'bill_unread', // no bill could be compared for a whole day
   'webhook_undelivered', // the merchant's server took no message for a day
   'shipping_not_uploaded', // WeChat took no shipping info of a mini-program order: its money stays frozen

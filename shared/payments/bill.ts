@@ -1,7 +1,19 @@
+import { ORDER_NUMBER_MAX } from '../base/config'
 import { describeError } from '../base/log'
 import { makeNonce } from '../base/random'
 import { rfc3339, type Deadline } from '../base/time'
-import { BILL_OF, clientOrderDetail, type BillEntry, type BillRequest } from '../cloudpay/schema'
+import { PAY_PLATFORM } from '../cloudpay/enums'
+import { read } from '../cloudpay/reading'
+import {
+  BILL_OF,
+  BillEntry,
+  BillPayment,
+  BillRefund,
+  clientOrderDetail,
+  type BillRequest,
+  type RefundOrderContent,
+} from '../cloudpay/schema'
+import { REFUND_MEANING } from '../order/refund'
 import { hasMoney, WALLET_MEANING } from '../order/state'
 import type { NewAnomaly } from '../order/anomaly'
 import type { Order } from '../order/order'
@@ -9,7 +21,7 @@ import { databaseNow, useUpTo } from '../store/counters'
 import { findMark, setMark } from '../store/marks'
 import { findOrder, listPaidOrders } from '../store/orders'
 import { findRefund } from '../store/refunds'
-import { callBudgetMs, type KnownMerchant, type Payments } from './context'
+import { callBudgetMs, logMisfits, type KnownMerchant, type Payments } from './context'
 import { saysPaid } from './evidence'
 import { importRefunds } from './refund'
 import { lookUpstream } from './refresh'
@@ -25,6 +37,9 @@ const PAGE = 50
 /** More in one window, and it is cut in two: what is compared stays small in memory. */
 const WINDOW_MAX = 500
 const WINDOW_MIN_S = 60
+/** Of a bill that does not say how long it is, and does not end. */
+const PAGES_MAX = 200
+const REFUND_NUMBER_MAX = 64
 const OURS_PAGE = 500
 const DAY_S = 86_400
 
@@ -49,40 +64,42 @@ async function compareWindow(
   deadline: Deadline,
   report: BillReport,
 ): Promise<void> {
-  const entries: BillEntry[] = []
-  let total = Infinity
-  for (let page = 1; entries.length < total; page++) {
-    const read = await readPage(payments, merchant, fromS, toS, page, deadline)
+  const entries: unknown[] = []
+  let total: number | undefined
+  for (let page = 1; total === undefined || entries.length < total; page++) {
+    const read = page <= PAGES_MAX && (await readPage(payments, merchant, fromS, toS, page, deadline))
     if (!read) {
       report.complete = false
       return
     }
-    total = read.total_count
-    if (total > WINDOW_MAX && toS - fromS > WINDOW_MIN_S) {
+    total = read.total_count ?? total
+    const { order_details: listed = [] } = read
+    const known = Math.max(total ?? 0, entries.length + listed.length)
+    if (known > WINDOW_MAX && toS - fromS > WINDOW_MIN_S) {
       const middleS = Math.floor((fromS + toS) / 2)
       await compareWindow(payments, merchant, fromS, middleS, deadline, report)
       if (report.complete) await compareWindow(payments, merchant, middleS, toS, deadline, report)
       return
     }
-    if (read.order_details.length === 0) break
-    entries.push(...read.order_details)
+    if (listed.length === 0) break
+    entries.push(...listed)
   }
   // Its pages ended before its own count: what is missing would be taken for missing there.
-  if (entries.length < total) {
+  if (entries.length < (total ?? 0)) {
     report.complete = false
     return
   }
 
   const seen = new Set<string>()
-  for (const { receipt } of entries) {
-    const number = receipt.order?.order_content.out_trade_no
-    if (number !== undefined) seen.add(number)
+  for (const entry of entries) {
     try {
-      if (receipt.order)
-        await comparePayment(payments, merchant, receipt.order.order_content, deadline, report)
-      if (receipt.refund_order) {
-        await compareRefund(payments, merchant, receipt.refund_order.refund_order_content, deadline, report)
+      const { payment, refund, unread } = readEntry(entry)
+      for (const one of unread) await noteUnreadEntry(payments, merchant, one, fromS, report)
+      if (payment) {
+        seen.add(payment.out_trade_no)
+        await comparePayment(payments, merchant, payment, deadline, report)
       }
+      if (refund) await compareRefund(payments, merchant, refund, deadline, report)
     } catch (error) {
       // One entry does not stop the bill; what could not be compared is compared again.
       report.complete = false
@@ -118,10 +135,78 @@ async function readPage(
     nonce_str: makeNonce(payments.random),
   }
   const answer = await payments.cloudPay.call(clientOrderDetail, JSON.stringify(request), { key, timeoutMs })
+  logMisfits(payments.log, clientOrderDetail.suffix, '', answer)
   return answer.outcome === 'yes' ? answer.member : undefined
 }
 
-type Payment = NonNullable<BillEntry['receipt']['order']>['order_content']
+// ── one entry ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+type Payment = BillPayment['order_content'] & { out_trade_no: string; pay_platform: number | undefined }
+type Refunded = RefundOrderContent & { out_trade_no: string; out_refund_no: string }
+/** What of an entry cannot be read: where, and about which order, if that much can be read. */
+type Unread = { at: string; out_trade_no: string }
+
+/** A payment and a refund are read each by itself, so that one which cannot be read is lost alone. */
+function readEntry(entry: unknown): { payment?: Payment; refund?: Refunded; unread: Unread[] } {
+  const whole = read(BillEntry, entry)
+  if (!whole.ok) return { unread: [{ at: whole.at, out_trade_no: '' }] }
+  const { order, refund_order } = whole.value.receipt ?? {}
+  const unread: Unread[] = []
+  const payment = isThere(order) ? readPayment(order, unread) : undefined
+  const refund = isThere(refund_order) ? readRefund(refund_order, unread) : undefined
+  return { ...(payment ? { payment } : {}), ...(refund ? { refund } : {}), unread }
+}
+
+const isThere = (given: unknown): boolean => given !== undefined && given !== null
+
+function readPayment(given: unknown, unread: Unread[]): Payment | undefined {
+  const platform = at(given, 'order_mch', 'pay_platform')
+  const part = read(BillPayment, given, platform as number | undefined)
+  const out_trade_no = readNumber(at(given, 'order_content', 'out_trade_no'), ORDER_NUMBER_MAX)
+  if (part.ok && out_trade_no !== undefined)
+    return { ...part.value.order_content, out_trade_no, pay_platform: part.value.order_mch?.pay_platform }
+  unread.push({
+    at: `receipt.order.${part.ok ? 'order_content.out_trade_no' : part.at}`,
+    out_trade_no: out_trade_no ?? '',
+  })
+  return undefined
+}
+
+function readRefund(given: unknown, unread: Unread[]): Refunded | undefined {
+  const platform = at(given, 'refund_order_mch', 'pay_platform')
+  const part = read(BillRefund, given, platform as number | undefined)
+  const out_trade_no = readNumber(at(given, 'refund_order_content', 'out_trade_no'), ORDER_NUMBER_MAX)
+  const out_refund_no = readNumber(at(given, 'refund_order_content', 'out_refund_no'), REFUND_NUMBER_MAX)
+  if (part.ok && out_trade_no !== undefined && out_refund_no !== undefined)
+    return { ...part.value.refund_order_content, out_trade_no, out_refund_no }
+  const missing = out_trade_no === undefined ? 'out_trade_no' : 'out_refund_no'
+  unread.push({
+    at: `receipt.refund_order.${part.ok ? `refund_order_content.${missing}` : part.at}`,
+    out_trade_no: out_trade_no ?? '',
+  })
+  return undefined
+}
+
+const at = (node: unknown, ...names: string[]): unknown =>
+  names.reduce<unknown>((one, name) => (one as Record<string, unknown> | null | undefined)?.[name], node)
+
+const readNumber = (given: unknown, max: number): string | undefined =>
+  typeof given === 'string' && given.length <= max && /^[!-~]+$/.test(given) ? given : undefined
+
+const noteUnreadEntry = (
+  payments: Payments,
+  { out_sub_mch_id }: KnownMerchant,
+  { at: where, out_trade_no }: Unread,
+  fromS: number,
+  report: BillReport,
+): Promise<void> =>
+  note(payments, report, {
+    kind: 'bill_entry_unread',
+    out_sub_mch_id,
+    out_trade_no,
+    evidence: { at: where, from: rfc3339(fromS) },
+    ...(out_trade_no === '' ? { about: `${fromS}` } : {}),
+  })
 
 async function comparePayment(
   payments: Payments,
@@ -131,7 +216,6 @@ async function comparePayment(
   report: BillReport,
 ): Promise<void> {
   const { out_trade_no } = content
-  if (out_trade_no === undefined || out_trade_no.length > 32) return
   report.payments++
   const key = { out_sub_mch_id: merchant.out_sub_mch_id, out_trade_no }
   const order = await findOrder(payments.store, key)
@@ -156,25 +240,27 @@ async function comparePayment(
   if (fields.length > 0) await note(payments, report, about(current, 'bill_differs', { fields }))
 }
 
+/** By the extension of its own platform; of one that does not say which it is, by the one that is there. */
 const wasPaid = (content: Payment): boolean => {
   const wxpay = content.wxpay_order_content_ext?.current_trade_state
   const alipay = content.alipay_order_content_ext?.current_trade_state
-  const meaning = WALLET_MEANING[wxpay === undefined ? 2 : 1]?.[wxpay ?? alipay ?? 0]
+  const platform = content.pay_platform ?? (wxpay === undefined ? PAY_PLATFORM.alipay : PAY_PLATFORM.wechat)
+  const state = platform === PAY_PLATFORM.wechat ? wxpay : alipay
+  const meaning = state === undefined ? undefined : WALLET_MEANING[platform]?.[state]
   return meaning !== undefined && saysPaid(meaning)
 }
 
 /** What of a bill's payment is not what our row says. */
 function billFaults(order: Order, content: Payment): string[] {
   const fields: string[] = []
-  if (content.total_fee !== order.total_fee) fields.push('total_fee')
+  const { total_fee } = content
+  if (total_fee !== undefined && total_fee !== order.total_fee) fields.push('total_fee')
   // A full refund may show as closed there, so for a refunded order only the sum is compared.
   if (order.state !== 'refunded' && wasPaid(content) !== hasMoney(order.state)) fields.push('state')
   const refunded = content.refunded_fee
   if (refunded !== undefined && refunded !== order.refunded_fen) fields.push('refunded_fee')
   return fields
 }
-
-type Refunded = NonNullable<BillEntry['receipt']['refund_order']>['refund_order_content']
 
 async function compareRefund(
   payments: Payments,
@@ -184,7 +270,6 @@ async function compareRefund(
   report: BillReport,
 ): Promise<void> {
   const { out_refund_no, out_trade_no } = content
-  if (out_refund_no === undefined || out_trade_no === undefined || out_refund_no.length > 64) return
   report.refunds++
   const { out_sub_mch_id } = merchant
   const order = await findOrder(payments.store, { out_sub_mch_id, out_trade_no })
@@ -195,16 +280,19 @@ async function compareRefund(
   }
   const key = { out_sub_mch_id, out_refund_no }
   const state =
-    content.wxpay_refund_order_content_ext?.state ?? content.alipay_refund_order_content_ext?.refund_status
+    order.pay_platform === PAY_PLATFORM.wechat
+      ? content.wxpay_refund_order_content_ext?.state
+      : content.alipay_refund_order_content_ext?.refund_status
+  const meaning = state === undefined ? undefined : REFUND_MEANING[order.pay_platform]?.[state]
   const fits = async () => {
     const refund = await findRefund(payments.store, key)
     // One that failed there, and that we never made, took nothing.
-    if (!refund) return state === 3 || state === 6
+    if (!refund) return meaning === 'failed' || meaning === 'not_found'
     return (
-      refund.refund_fee === content.refund_fee &&
+      (content.refund_fee === undefined || refund.refund_fee === content.refund_fee) &&
       refund.out_trade_no === out_trade_no &&
-      (state !== 2 || refund.state === 'succeeded') &&
-      (state === 2 || refund.state !== 'succeeded')
+      // Without a state it says that there is such a refund, and no more.
+      (state === undefined || (meaning === 'succeeded') === (refund.state === 'succeeded'))
     )
   }
   if (await fits()) return

@@ -6,7 +6,7 @@ import { closeOrder as closeOrderInterface, type CloseRequest } from '../cloudpa
 import type { Order } from '../order/order'
 import { isOpen } from '../order/state'
 import { moved } from '../store/orders'
-import { aboutOrder, callBudgetMs, keyOf, type Payments } from './context'
+import { aboutOrder, askCloudPay, callBudgetMs, type Payments } from './context'
 import type { Evidence } from './evidence'
 import { isMicro } from './micro'
 import { findOwnOrder, lookUpstream } from './refresh'
@@ -108,8 +108,7 @@ async function askToClose(payments: Payments, order: Order, deadline: Deadline):
     trade_type: order.trade_type,
     nonce_str: makeNonce(payments.random),
   }
-  const answer = await payments.cloudPay.call(closeOrderInterface, JSON.stringify(request), {
-    key: keyOf(payments, order),
+  const answer = await askCloudPay(payments, order, closeOrderInterface, JSON.stringify(request), {
     timeoutMs,
   })
   payments.log({
@@ -119,6 +118,9 @@ async function askToClose(payments: Payments, order: Order, deadline: Deadline):
     payer: payments.payerTag(order),
     outcome: answer.outcome,
     ...(answer.outcome === 'unknown' ? { why: answer.why } : {}),
+    ...((answer.outcome === 'no' || answer.outcome === 'rejected') && answer.said !== null
+      ? { status: answer.status, said: answer.said }
+      : {}),
     ...(answer.logId === undefined ? {} : { log_id: answer.logId }),
   })
   return answer.outcome === 'no'

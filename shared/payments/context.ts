@@ -1,3 +1,4 @@
+import type * as v from 'valibot'
 import type { LatePayment, Merchant } from '../base/config'
 import { Fault } from '../base/errors'
 import type { NamedKey } from '../base/entries'
@@ -7,8 +8,9 @@ import type { Limits, PriceWay, QuoteKey } from '../base/people'
 import type { Random } from '../base/random'
 import type { ShippingRule } from '../base/shipping'
 import type { Clock, Deadline } from '../base/time'
-import type { CloudPay } from '../cloudpay/client'
+import type { Answer, CallOptions, CloudPay } from '../cloudpay/client'
 import { TERMINAL_TYPE } from '../cloudpay/enums'
+import type { Interface } from '../cloudpay/schema'
 import { authenKey, type AuthenKey } from '../cloudpay/signing'
 import type { Order } from '../order/order'
 import type { Store } from '../store/open'
@@ -85,6 +87,46 @@ export function keyOf({ merchants }: Payments, { out_sub_mch_id }: Pick<Order, '
   const merchant = merchants.find(out_sub_mch_id)
   if (!merchant) throw new Fault('configuration', { cause: new Error('the sub-merchant is not configured') })
   return merchant.key
+}
+
+/**
+ * One call about an order, signed with its sub-merchant's key. Each member of the answer that decides nothing and could not
+ * be read is a line of the log: a change of theirs that costs us nothing yet.
+ */
+export async function askCloudPay<I extends Interface>(
+  payments: Payments,
+  order: Pick<Order, 'out_sub_mch_id' | 'out_trade_no' | 'pay_platform'>,
+  iface: I,
+  requestContent: string,
+  options: Pick<CallOptions, 'timeoutMs' | 'beforeSend'>,
+): Promise<Answer<v.InferOutput<I['answer']>>> {
+  const { out_trade_no, pay_platform: platform } = order
+  const key = keyOf(payments, order)
+  const answer = await payments.cloudPay.call(iface, requestContent, { ...options, key, platform })
+  logMisfits(payments.log, iface.suffix, out_trade_no, answer)
+  return answer
+}
+
+/** A list of many would fill the log with one and the same fault. */
+const MISFITS_LOGGED = 10
+
+export function logMisfits(
+  log: Log,
+  suffix: string,
+  out_trade_no: string,
+  { misfits = [], logId }: Pick<Answer<unknown>, 'misfits' | 'logId'>,
+): void {
+  for (const at of misfits.slice(0, MISFITS_LOGGED)) {
+    log({
+      event: 'answer.misfit',
+      count: 'answer.misfit',
+      level: 'warn',
+      interface: suffix,
+      out_trade_no,
+      at,
+      ...(logId === undefined ? {} : { log_id: logId }),
+    })
+  }
 }
 
 /** After the answer of Cloud Pay there must be time to write it down and to answer. */

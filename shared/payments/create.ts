@@ -16,9 +16,9 @@ import {
 } from '../store/orders'
 import type { NewOrder } from '../store/tables'
 import type { Outcome } from '../store/transaction'
-import { callBudgetMs, keyOf, type Payments } from './context'
+import { askCloudPay, callBudgetMs, type Payments } from './context'
 import { makeWay } from './close'
-import { evidenceOfCreate, type Evidence } from './evidence'
+import { evidenceForLog, evidenceOfCreate, type Evidence } from './evidence'
 import { draftOrder } from './draft'
 import { isOtherCode, isSpent, requestText } from './micro'
 import { contentHash, merchantOf } from './orderRequest'
@@ -225,8 +225,7 @@ async function ask(
   async function askWithRetries(): Promise<Evidence> {
     const text = requestText(payments, order)
     for (let asks = 1; ; asks++) {
-      const answer = await payments.cloudPay.call(sceneOf(order.trade_type).iface, text, {
-        key: keyOf(payments, order),
+      const answer = await askCloudPay(payments, order, sceneOf(order.trade_type).iface, text, {
         timeoutMs: askBy.remainingMs(),
         beforeSend: async () => {
           if (counted) counted = false
@@ -240,9 +239,7 @@ async function ask(
         out_trade_no: order.out_trade_no,
         payer: payments.payerTag(order),
         sends: current.sends,
-        proves: evidence.proves,
-        ...(evidence.proves === 'nothing' ? { why: evidence.why } : {}),
-        ...(evidence.proves === 'refused' ? { status: evidence.status } : {}),
+        ...evidenceForLog(evidence),
         ...(answer.logId === undefined ? {} : { log_id: answer.logId }),
       })
       current = await settle(payments, current, evidence)

@@ -2,7 +2,13 @@ import type { Answer } from '../cloudpay/client'
 import { echoFaults, type Expected } from '../cloudpay/echoes'
 import { INTERNAL_STATUS, STATUS } from '../cloudpay/enums'
 import type { PayAnswer } from '../cloudpay/scenes'
-import { queryOrder, type OrderAnswer, type OrderContent } from '../cloudpay/schema'
+import {
+  isTransforming,
+  queryOrder,
+  type InternalStatus,
+  type OrderAnswer,
+  type OrderContent,
+} from '../cloudpay/schema'
 import type { Order } from '../order/order'
 import { MICRO, walletMeaning, type Meaning } from '../order/state'
 import { namesPayer, sceneOf } from './scenes'
@@ -15,7 +21,7 @@ export type Evidence =
   /** The create was taken: the payer can pay. `decided`: micro_pay says how it ended, for a query to confirm. */
   | { proves: 'accepted'; jsapi_args: string | null; notes: Notes; decided: boolean }
   /** A signed no to a create. What it is worth depends on how often we had sent. */
-  | { proves: 'refused'; status: number; internalStatus: number | undefined }
+  | { proves: 'refused'; status: number; internalStatus: InternalStatus; said: string | null }
   /** What the wallet says, from our own signed query. */
   | { proves: 'wallet'; meaning: Meaning; wallet_state: number; money: Money; notes: Notes }
   /** A signed "no such order". Never final on its own. */
@@ -24,8 +30,8 @@ export type Evidence =
   | { proves: 'mismatch'; fields: string[]; paid?: boolean }
   /** A signed refusal to close, and a signed query after it: the payer can still pay. */
   | { proves: 'close_refused' }
-  /** Nothing. `rejected`: it told us to mend our request (101). */
-  | { proves: 'nothing'; why: string; rejected: boolean }
+  /** Nothing. `rejected`: it told us to mend our request (101). `at`: paths of what was missing or could not be read. */
+  | { proves: 'nothing'; why: string; rejected: boolean; at?: string[]; said?: string | null }
 
 type Money = Pick<Order, 'transaction_id' | 'paid_at' | 'cash_fee' | 'settlement_total_fee'>
 /** Recorded with the move, decides nothing. */
@@ -35,11 +41,18 @@ type Notes = { nonce_echo_differs?: true }
 const expectedOf = (order: Order): Expected =>
   namesPayer(sceneOf(order.trade_type)) ? order : { ...order, payer_field: '', payer_id: '' }
 
-const nothing = (why: string, rejected = false): Evidence => ({ proves: 'nothing', why, rejected })
+const nothing = (why: string, at?: string[]): Evidence => ({
+  proves: 'nothing',
+  why,
+  rejected: false,
+  ...(at ? { at } : {}),
+})
 
 /** What is the same for every call: an unknown proves nothing, and neither does being told to mend the request. */
 const withoutProof = (answer: Extract<Answer<unknown>, { outcome: 'unknown' | 'rejected' }>): Evidence =>
-  answer.outcome === 'unknown' ? nothing(answer.why) : nothing(`status_${answer.status}`, true)
+  answer.outcome === 'unknown'
+    ? nothing(answer.why, answer.at === undefined ? undefined : [answer.at])
+    : { proves: 'nothing', why: `status_${answer.status}`, rejected: true, said: answer.said }
 
 /**
  * `answer` has been read by the schema of the order's own interface. One without order content proves that the request
@@ -47,13 +60,15 @@ const withoutProof = (answer: Extract<Answer<unknown>, { outcome: 'unknown' | 'r
  */
 export function evidenceOfCreate(order: Order, answer: Answer<unknown>): Evidence {
   if (answer.outcome === 'no') {
-    return { proves: 'refused', status: answer.status, internalStatus: answer.internalStatus }
+    const { status, internalStatus, said } = answer
+    return { proves: 'refused', status, internalStatus, said }
   }
   if (answer.outcome !== 'yes') return withoutProof(answer)
   const member = answer.member as PayAnswer
   const { iface, keep } = sceneOf(order.trade_type)
-  const fields = echoFaults(iface.echoes, member, expectedOf(order))
-  if (fields.length > 0) return { proves: 'mismatch', fields }
+  const { different, missing } = echoFaults(iface.echoes, member, expectedOf(order))
+  if (different.length > 0) return { proves: 'mismatch', fields: different }
+  if (missing.length > 0) return nothing('echo_missing', missing)
   const kept = keep(member)
   const { order_content: content } = member
   return {
@@ -68,28 +83,30 @@ export function evidenceOfQuery(order: Order, answer: Answer<OrderAnswer>): Evid
   if (answer.outcome === 'no') {
     return answer.internalStatus === INTERNAL_STATUS.orderNotFound
       ? { proves: 'not_found' }
-      : nothing(`status_${answer.status}`)
+      : { proves: 'nothing', why: `status_${answer.status}`, rejected: false, said: answer.said }
   }
   if (answer.outcome !== 'yes') return withoutProof(answer)
   const { order_content: content } = answer.member
-  const fields = echoFaults(queryOrder.echoes, answer.member, expectedOf(order))
+  const { different, missing } = echoFaults(queryOrder.echoes, answer.member, expectedOf(order))
   const wallet_state = walletStateOf(order, content)
   const meaning = wallet_state === undefined ? undefined : meaningOf(order, wallet_state)
-  if (fields.length > 0)
-    return { proves: 'mismatch', fields, paid: meaning !== undefined && saysPaid(meaning) }
+  if (different.length > 0)
+    return { proves: 'mismatch', fields: different, paid: meaning !== undefined && saysPaid(meaning) }
+  if (missing.length > 0) return nothing('echo_missing', missing)
   if (wallet_state === undefined) return nothing('wallet_state_missing')
   if (meaning === undefined) return nothing(`wallet_state_${wallet_state}`)
   if (meaning === 'not_found') return { proves: 'not_found' }
   // "The server is working on it": what it is becoming is not ours to say, least of all a final no.
   const isNo = meaning === 'closed' || meaning === 'closed_or_refunded'
-  if (content.is_transforming === true && isNo) return nothing('is_transforming')
+  if (isTransforming(content) && isNo) return nothing('is_transforming')
   return {
     proves: 'wallet',
     meaning,
     wallet_state,
     money: {
       transaction_id: content.transaction_id ?? null,
-      paid_at: content.time_end ?? null,
+      // 0 is no time at which anybody paid.
+      paid_at: content.time_end || null,
       cash_fee: content.cash_fee ?? null,
       settlement_total_fee: content.settlement_total_fee ?? null,
     },
@@ -132,8 +149,30 @@ function notesOn(order: Order, content: OrderContent): Notes {
  * one's "number already used" while the first one stands; and 407 says just that.
  */
 export const isFinalNo = (evidence: Extract<Evidence, { proves: 'refused' }>, order: Order): boolean =>
-  order.sends === 1 && evidence.internalStatus !== INTERNAL_STATUS.numberReusedWithOtherContent
+  order.sends === 1 && mayBeFinal(evidence.internalStatus)
+
+/** An internal status that cannot be read may be 407. */
+export const mayBeFinal = (internalStatus: InternalStatus): boolean =>
+  internalStatus !== INTERNAL_STATUS.numberReusedWithOtherContent && internalStatus !== 'unreadable'
 
 /** 102: this number may belong to somebody's other order. Whatever is paid under it needs a person's look. */
 export const takesNumberAway = (evidence: Extract<Evidence, { proves: 'refused' }>): boolean =>
   evidence.status === STATUS.failedTakeNewNumber
+
+/** What a line of the log says of evidence. */
+export const evidenceForLog = (evidence: {
+  proves: string
+  why?: string
+  at?: string[]
+  status?: number
+  said?: string | null
+}) => {
+  const { proves, why, at, status, said } = evidence
+  return {
+    proves,
+    ...(why === undefined ? {} : { why }),
+    ...(at === undefined ? {} : { at }),
+    ...(status === undefined ? {} : { status }),
+    ...(said === undefined || said === null ? {} : { said }),
+  }
+}

@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto'
+import * as v from 'valibot'
 import { Fault } from '../base/errors'
 import { nowS, type Deadline } from '../base/time'
+import { S } from '../base/validate'
+import { isBlank } from '../cloudpay/echoes'
 import { openNotification, type NotificationFlaw } from '../cloudpay/notification'
 import type { NotificationContent } from '../cloudpay/schema'
 import type { NewAnomaly } from '../order/anomaly'
@@ -34,8 +37,7 @@ export async function takeNotification(payments: Payments, body: Buffer, deadlin
   if (newer) return takeNotification({ ...newer, log: payments.log }, body, deadline)
   const { content, text } = opened
   const out_sub_mch_id = content.pay_mch_key.out_sub_mch_id!
-  const out_trade_no = content.order_content.out_trade_no ?? ''
-  if (out_trade_no === '' || out_trade_no.length > 32) throw refused(payments, 'content_is_no_notification')
+  const { out_trade_no } = content.order_content
   const key = { out_sub_mch_id, out_trade_no }
 
   const order: Order | undefined = await findOrder(payments.store, key)
@@ -94,30 +96,41 @@ async function lookIfThereIsTime(payments: Payments, order: Order, deadline: Dea
   }
 }
 
-/** The last gates: about whom, and about how much. Every id is compared with the order's own row. */
+/** What a notification says is compared with the order's own row; what it does not say is for our own query to say. */
 function mismatchOf(
   order: Order,
   { pay_mch_key: key, order_content: content }: NotificationContent,
 ): { why: NotificationRefusal; fields: string[] } | undefined {
+  const says = (value: unknown) => value !== undefined && value !== null
   const ids = (['out_mch_id', 'out_sub_mch_id', 'out_shop_id', 'pay_platform'] as const).filter(
-    (name) => key[name] !== order[name],
+    (name) => says(key[name]) && key[name] !== order[name],
   )
   if (ids.length > 0) return { why: 'order_differs', fields: ids.map((name) => `pay_mch_key.${name}`) }
-  const amounts = (['total_fee', 'fee_type'] as const).filter((name) => content[name] !== order[name])
+  const { total_fee, fee_type } = content
+  const amounts = [
+    ...(says(total_fee) && total_fee !== order.total_fee ? ['total_fee'] : []),
+    ...((isBlank(fee_type) ? 'CNY' : fee_type) === order.fee_type ? [] : ['fee_type']),
+  ]
   if (amounts.length > 0)
     return { why: 'amount_differs', fields: amounts.map((name) => `order_content.${name}`) }
   return undefined
 }
 
+/** Kept for people: nothing is decided by it, so whatever does not look like what it should be is left out. */
 function claimsOf({ order_content: content }: NotificationContent): NewNotification['claims'] {
-  const state = (content.wxpay_order_content_ext ?? content.alipay_order_content_ext)?.current_trade_state
+  const { total_fee, transaction_id, time_end } = content
+  const { wxpay_order_content_ext: wxpay, alipay_order_content_ext: alipay } = content
+  const state = (wxpay ?? alipay) as { current_trade_state?: unknown } | null | undefined
   return {
-    total_fee: content.total_fee ?? null,
-    transaction_id: content.transaction_id ?? null,
-    wallet_state: state ?? null,
-    time_end: content.time_end ?? null,
+    total_fee: wholeOrNull(total_fee),
+    transaction_id: typeof transaction_id === 'string' && v.is(S(64), transaction_id) ? transaction_id : null,
+    wallet_state: wholeOrNull(state?.current_trade_state),
+    time_end: wholeOrNull(time_end),
   }
 }
+
+const wholeOrNull = (given: unknown): number | null =>
+  typeof given === 'number' && Number.isSafeInteger(given) ? given : null
 
 const orphanOf = ({ out_sub_mch_id, out_trade_no, claims }: NewNotification): NewAnomaly => ({
   kind: 'notification_orphan',

@@ -8,8 +8,8 @@ import type { Refund } from '../order/refund'
 import { canStillChange } from '../order/state'
 import { claimLook, findOwnedOrder, listEvents, type Owner } from '../store/orders'
 import { listRefunds } from '../store/refunds'
-import { aboutOrder, callBudgetMs, keyOf, type Payments } from './context'
-import { evidenceOfQuery, type Evidence } from './evidence'
+import { aboutOrder, askCloudPay, callBudgetMs, type Payments } from './context'
+import { evidenceForLog, evidenceOfQuery, type Evidence } from './evidence'
 import { isMicro, leaveUndecided } from './micro'
 import { settle } from './settle'
 
@@ -99,17 +99,13 @@ async function queryEvidence(payments: Payments, order: Order, deadline: Deadlin
     trade_type: order.trade_type,
     nonce_str: makeNonce(payments.random),
   }
-  const answer = await payments.cloudPay.call(queryOrder, JSON.stringify(request), {
-    key: keyOf(payments, order),
-    timeoutMs,
-  })
+  const answer = await askCloudPay(payments, order, queryOrder, JSON.stringify(request), { timeoutMs })
   const evidence = evidenceOfQuery(order, answer)
   payments.log({
     event: 'order.looked',
     out_trade_no: order.out_trade_no,
     payer: payments.payerTag(order),
-    proves: evidence.proves,
-    ...(evidence.proves === 'nothing' ? { why: evidence.why } : {}),
+    ...evidenceForLog(evidence),
     ...(answer.logId === undefined ? {} : { log_id: answer.logId }),
   })
   return evidence

@@ -25,8 +25,8 @@ import {
   type NewRefund,
   type RefundLimit,
 } from '../store/refunds'
-import { aboutOrder, callBudgetMs, keyOf, type Payments } from './context'
-import { provesPayment } from './evidence'
+import { aboutOrder, askCloudPay, callBudgetMs, type Payments } from './context'
+import { evidenceForLog, provesPayment } from './evidence'
 import {
   evidenceOfContent,
   evidenceOfRefund,
@@ -297,8 +297,7 @@ async function sendRefund(payments: Payments, both: Both, deadline: Deadline): P
   class Overtaken extends Error {}
   let answer
   try {
-    answer = await payments.cloudPay.call(refundInterface, refund.request_content, {
-      key: keyOf(payments, order),
+    answer = await askCloudPay(payments, order, refundInterface, refund.request_content, {
       timeoutMs,
       beforeSend: async () => {
         if ((await countRefundSend(payments.store, current)) !== 'done') throw new Overtaken()
@@ -338,10 +337,7 @@ async function queryRefunds(
     ...(out_refund_no === undefined ? {} : { out_refund_no }),
     nonce_str: makeNonce(payments.random),
   }
-  return payments.cloudPay.call(queryRefundOrder, JSON.stringify(request), {
-    key: keyOf(payments, order),
-    timeoutMs,
-  })
+  return askCloudPay(payments, order, queryRefundOrder, JSON.stringify(request), { timeoutMs })
 }
 
 function logRefund(
@@ -356,9 +352,7 @@ function logRefund(
     out_trade_no: refund.out_trade_no,
     out_refund_no: refund.out_refund_no,
     sends: refund.sends,
-    proves: evidence.proves,
-    ...(evidence.proves === 'nothing' ? { why: evidence.why } : {}),
-    ...(evidence.proves === 'refused' ? { status: evidence.status } : {}),
+    ...evidenceForLog(evidence),
   })
 }
 

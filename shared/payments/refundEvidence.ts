@@ -1,7 +1,12 @@
 import type { Answer } from '../cloudpay/client'
-import { echoFaults, refundEchoes, type ExpectedRefund } from '../cloudpay/echoes'
+import { echoFaults, refundEchoes, type EchoFaults, type ExpectedRefund } from '../cloudpay/echoes'
 import { INTERNAL_STATUS, PAY_PLATFORM } from '../cloudpay/enums'
-import { type RefundAnswer, type RefundOrderContent } from '../cloudpay/schema'
+import {
+  isTransforming,
+  type InternalStatus,
+  type RefundAnswer,
+  type RefundOrderContent,
+} from '../cloudpay/schema'
 import type { Order } from '../order/order'
 import { REFUND_MEANING, type Refund, type RefundMeaning } from '../order/refund'
 
@@ -10,7 +15,7 @@ export type RefundEvidence =
   /** Taken to be worked on. Not done. */
   | { proves: 'accepted' }
   /** A signed no to a refund request. */
-  | { proves: 'refused'; status: number; internalStatus: number | undefined }
+  | { proves: 'refused'; status: number; internalStatus: InternalStatus; said: string | null }
   /** What the wallet says of it, from our own signed query. */
   | {
       proves: 'state'
@@ -23,17 +28,22 @@ export type RefundEvidence =
   /** Refunds made elsewhere leave no money for one that was never sent. */
   | { proves: 'no_room' }
   | { proves: 'mismatch'; fields: string[] }
-  | { proves: 'nothing'; why: string }
+  | { proves: 'nothing'; why: string; at?: string[]; said?: string | null }
 
-const nothing = (why: string): RefundEvidence => ({ proves: 'nothing', why })
+const nothing = (why: string, at?: string[]): RefundEvidence => ({
+  proves: 'nothing',
+  why,
+  ...(at ? { at } : {}),
+})
 
 export function evidenceOfRefund(order: Order, refund: Refund, answer: Answer<RefundAnswer>): RefundEvidence {
   if (answer.outcome === 'no') {
-    return { proves: 'refused', status: answer.status, internalStatus: answer.internalStatus }
+    const { status, internalStatus, said } = answer
+    return { proves: 'refused', status, internalStatus, said }
   }
-  if (answer.outcome !== 'yes') return nothing(whyOf(answer))
+  if (answer.outcome !== 'yes') return withoutProof(answer)
   const found = theOne(order, refund, answer.member)
-  return 'fields' in found ? { proves: 'mismatch', fields: found.fields } : { proves: 'accepted' }
+  return 'proves' in found ? found : { proves: 'accepted' }
 }
 
 export function evidenceOfRefundQuery(
@@ -44,13 +54,11 @@ export function evidenceOfRefundQuery(
   if (answer.outcome === 'no') {
     return answer.internalStatus === INTERNAL_STATUS.noRefunds
       ? { proves: 'not_found' }
-      : nothing(`status_${answer.status}`)
+      : { proves: 'nothing', why: `status_${answer.status}`, said: answer.said }
   }
-  if (answer.outcome !== 'yes') return nothing(whyOf(answer))
+  if (answer.outcome !== 'yes') return withoutProof(answer)
   const found = theOne(order, refund, answer.member)
-  return 'fields' in found
-    ? { proves: 'mismatch', fields: found.fields }
-    : evidenceOfContent(order, found.content)
+  return 'proves' in found ? found : evidenceOfContent(order, found.content)
 }
 
 /** What a listed refund says of itself; its echoes have been compared. */
@@ -64,7 +72,7 @@ export function evidenceOfContent(order: Order, content: RefundOrderContent): Re
   if (meaning === undefined) return nothing(`wallet_state_${wallet_state}`)
   if (meaning === 'not_found') return { proves: 'not_found' }
   // "The server is working on it": never a final no.
-  if (content.is_transforming === true && meaning === 'failed') return nothing('is_transforming')
+  if (isTransforming(content) && meaning === 'failed') return nothing('is_transforming')
   return { proves: 'state', meaning, wallet_state, refund_id: content.refund_id ?? null }
 }
 
@@ -77,46 +85,62 @@ export type Listed = { content: RefundOrderContent; out_refund_no: string; refun
 export function readRefundList(
   order: Order,
   answer: Answer<RefundAnswer>,
-): { ok: true; refunds: Listed[] } | { ok: false; why: string; fields?: string[] } {
+): { ok: true; refunds: Listed[] } | { ok: false; why: string; fields?: string[]; at?: string[] } {
   if (answer.outcome === 'no') {
     return answer.internalStatus === INTERNAL_STATUS.noRefunds
       ? { ok: true, refunds: [] }
       : { ok: false, why: `status_${answer.status}` }
   }
-  if (answer.outcome !== 'yes') return { ok: false, why: whyOf(answer) }
+  if (answer.outcome !== 'yes') return { ok: false, ...whyOf(answer) }
+  const { refund_order_content: listed } = answer.member
+  if (listed === undefined) return { ok: false, why: 'list_missing' }
   const refunds: Listed[] = []
-  for (const content of answer.member.refund_order_content) {
+  for (const content of listed) {
     const { out_refund_no = '', refund_fee = 0 } = content
     // Its number and amount are news to us; everything else has to fit.
-    const fields = faultsOf(order, { out_refund_no, refund_fee }, content, answer.member)
+    const { different, missing } = faultsOf(order, { out_refund_no, refund_fee }, content, answer.member)
+    if (different.length > 0) return { ok: false, why: 'mismatch', fields: different }
+    if (missing.length > 0) return { ok: false, why: 'echo_missing', at: missing }
     const usable = out_refund_no !== '' && out_refund_no.length <= 64 && Number.isSafeInteger(refund_fee)
-    if (fields.length > 0 || !usable || refund_fee <= 0) return { ok: false, why: 'mismatch', fields }
+    if (!usable || refund_fee <= 0) return { ok: false, why: 'mismatch', fields: [] }
     refunds.push({ content, out_refund_no, refund_fee })
   }
   return { ok: true, refunds }
 }
 
+/** The refund an answer is about, or why it tells nothing of ours. */
 function theOne(
   order: Order,
   refund: Refund,
-  member: RefundAnswer,
-): { content: RefundOrderContent } | { fields: string[] } {
-  const ours = member.refund_order_content.filter((one) => one.out_refund_no === refund.out_refund_no)
+  { refund_order_content: listed = [], ...member }: RefundAnswer,
+): { content: RefundOrderContent } | RefundEvidence {
+  const at = 'refund_order_content.out_refund_no'
+  if (listed.length === 0) return nothing('list_missing')
+  const ours = listed.filter((one) => one.out_refund_no === refund.out_refund_no)
   const [content] = ours
-  if (content === undefined || ours.length > 1) return { fields: ['refund_order_content.out_refund_no'] }
-  const fields = faultsOf(order, refund, content, member)
-  return fields.length > 0 ? { fields } : { content }
+  if (content === undefined && listed.some((one) => one.out_refund_no === undefined))
+    return nothing('echo_missing', [at])
+  if (content === undefined || ours.length > 1) return { proves: 'mismatch', fields: [at] }
+  const { different, missing } = faultsOf(order, refund, content, member)
+  if (different.length > 0) return { proves: 'mismatch', fields: different }
+  return missing.length > 0 ? nothing('echo_missing', missing) : { content }
 }
 
 function faultsOf(
   order: Order,
   { out_refund_no, refund_fee }: Pick<Refund, 'out_refund_no' | 'refund_fee'>,
   content: RefundOrderContent,
-  member: RefundAnswer,
-): string[] {
+  member: Omit<RefundAnswer, 'refund_order_content'>,
+): EchoFaults {
   const expected: ExpectedRefund = { ...order, out_refund_no, refund_fee }
   return echoFaults(refundEchoes, { ...member, refund_order_content: content }, expected)
 }
 
-const whyOf = (answer: Extract<Answer<RefundAnswer>, { outcome: 'unknown' | 'rejected' }>): string =>
-  answer.outcome === 'unknown' ? answer.why : `status_${answer.status}`
+type WithoutProof = Extract<Answer<RefundAnswer>, { outcome: 'unknown' | 'rejected' }>
+
+const withoutProof = (answer: WithoutProof): RefundEvidence => ({ proves: 'nothing', ...whyOf(answer) })
+
+const whyOf = (answer: WithoutProof): { why: string; at?: string[]; said?: string | null } =>
+  answer.outcome === 'unknown'
+    ? { why: answer.why, ...(answer.at === undefined ? {} : { at: [answer.at] }) }
+    : { why: `status_${answer.status}`, said: answer.said }

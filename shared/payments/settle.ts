@@ -181,7 +181,9 @@ function decideOnWallet(
   }
   // What went back already is for the refund look-up to say: the timer's next work.
   const lookUp = isPayment && meaning === 'paid_then_refund' ? { due_in_ms: 0 } : {}
-  const paid = { wallet_state, ...(isPayment ? money : {}), ...lookUp }
+  // Paid, and nobody says when: the day on which we learnt of it counts.
+  const paid_at = money.paid_at ?? around.nowS
+  const paid = { wallet_state, ...(isPayment ? { ...money, paid_at } : {}), ...lookUp }
   if (to !== 'paid_after_close') return enter(order, to, around, detail, paid)
 
   const late_policy = around.isSecond ? 'refund' : around.latePayment

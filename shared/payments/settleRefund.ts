@@ -9,6 +9,7 @@ import { isKnownState } from '../order/state'
 import { moved, type Change } from '../store/orders'
 import { findRefund, moveRefund, type RefundChange } from '../store/refunds'
 import type { Payments } from './context'
+import { mayBeFinal } from './evidence'
 import { refundMessage } from './messages'
 import type { RefundEvidence } from './refundEvidence'
 import { about } from './raise'
@@ -82,7 +83,7 @@ export function decideRefund(
     case 'refused':
       // Only as the answer to the only transmission ever made: after an unknown this no may be about the second one
       // while the first is being carried out.
-      return refund.state === 'requested' && refund.sends === 1
+      return refund.state === 'requested' && refund.sends === 1 && mayBeFinal(evidence.internalStatus)
         ? step('failed', { status: evidence.status })
         : undefined
     case 'no_room':

@@ -697,7 +697,12 @@ export function targets({ store, env }: Ground): Target[] {
     }),
     target({
       name: 'answer',
-      covers: ['shared/cloudpay/envelope.ts', 'shared/cloudpay/schema.ts', 'shared/cloudpay/echoes.ts'],
+      covers: [
+        'shared/cloudpay/envelope.ts',
+        'shared/cloudpay/schema.ts',
+        'shared/cloudpay/echoes.ts',
+        'shared/cloudpay/reading.ts',
+      ],
       weight: 10,
       make: (dice) => {
         const iface = dice.pick(INTERFACES)

@@ -46,8 +46,8 @@ export const PLANTS: readonly Plant[] = [
   {
     name: 'a second no ends the order',
     file: 'shared/payments/evidence.ts',
-    find: 'order.sends === 1 && evidence.internalStatus',
-    replace: 'evidence.internalStatus',
+    find: 'order.sends === 1 && mayBeFinal(evidence.internalStatus)',
+    replace: 'mayBeFinal(evidence.internalStatus)',
     why: 'the first transmission stands, and can be paid',
   },
   {
@@ -67,8 +67,8 @@ export const PLANTS: readonly Plant[] = [
   {
     name: 'a refused refund is final whatever was sent before',
     file: 'shared/payments/settleRefund.ts',
-    find: "return refund.state === 'requested' && refund.sends === 1\n",
-    replace: "return refund.state === 'requested'\n",
+    find: "return refund.state === 'requested' && refund.sends === 1 &&",
+    replace: "return refund.state === 'requested' &&",
     why: 'the first transmission is carried out, and our row says that it failed',
   },
 
@@ -104,8 +104,8 @@ export const PLANTS: readonly Plant[] = [
   {
     name: 'what is being worked on is believed to have ended',
     file: 'shared/payments/evidence.ts',
-    find: 'if (content.is_transforming === true && isNo)',
-    replace: 'if (content.is_transforming === true && isNo && meaning === undefined)',
+    find: 'if (isTransforming(content) && isNo)',
+    replace: 'if (isTransforming(content) && isNo && meaning === undefined)',
     why: 'an order ends that is about to become something else',
   },
   {

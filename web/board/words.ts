@@ -60,6 +60,7 @@ const KINDS: Record<AnomalyKind, string> = {
   paid_upstream_only: '账单里有我们没有的支付',
   paid_here_only: '账单里没有我们的这笔支付',
   bill_differs: '账单与我们的记录不一致',
+  bill_entry_unread: '账单里有一条无法读取，没有比对',
   bill_unread: '一整天没有账单可以比对',
   webhook_undelivered: '有消息发了一天仍未被商户服务器收下',
   shipping_not_uploaded: '微信没有接受发货信息，资金仍被冻结',

@@ -1,6 +1,6 @@
 import { reconcileDaily, reconcileWindow } from '../../../shared/payments/bill'
 import { ALIPAY, openShop, otherMerchants, type Shop, type ShopOptions } from '../../support/shop'
-import { lying } from '../../support/tamper'
+import { lying, put, type Content } from '../../support/tamper'
 
 let shop: Shop
 const open = async (options?: ShopOptions) => (shop = await openShop(options))
@@ -312,6 +312,138 @@ describe('a bill that cannot be read', () => {
     await change(bad, { request_content: 'no json' })
     expect(await compare(start)).toMatchObject({ payments: 2, complete: false })
     expect((await shop.order(good)).state).toBe('paid')
+  })
+})
+
+describe('an entry of the bill', () => {
+  type Entry = Content
+  const lieAboutOne = (number: () => string, change: (entry: Entry) => void) => ({
+    wrapPost: lying((content, suffix) => {
+      if (suffix !== 'client_order_detail') return
+      for (const entry of content.order_detail_query?.order_details ?? [])
+        if (entry.receipt.order?.order_content.out_trade_no === number()) change(entry)
+    }),
+  })
+
+  test.each<[string, (entry: Entry) => void, string]>([
+    [
+      'an amount of another type',
+      (entry) => put(entry, 'receipt.order.order_content.total_fee', '1880'),
+      'receipt.order.order_content.total_fee',
+    ],
+    [
+      'a state of another type',
+      (entry) => put(entry, 'receipt.order.order_content.wxpay_order_content_ext.current_trade_state', '3'),
+      'receipt.order.order_content.wxpay_order_content_ext.current_trade_state',
+    ],
+    ['no content', (entry) => put(entry, 'receipt.order.order_content', null), 'receipt.order.order_content'],
+    [
+      'no number',
+      (entry) => put(entry, 'receipt.order.order_content.out_trade_no', null),
+      'receipt.order.order_content.out_trade_no',
+    ],
+    ['a list for a receipt', (entry) => put(entry, 'receipt', []), 'receipt'],
+  ])('with %s is lost alone, and a person is told where', async (_, change, at) => {
+    let spoilt = ''
+    await open(lieAboutOne(() => spoilt, change))
+    const start = shop.nowS()
+    const numbers = [await shop.placePaid(), await shop.place(), await shop.place()]
+    spoilt = numbers[0]!
+    for (const number of numbers.slice(1)) shop.sandbox.pay(number)
+    const report = await compare(start)
+    expect(report).toEqual({ payments: 2, refunds: 0, differences: 1, complete: true })
+    expect(await Promise.all(numbers.map(async (number) => (await shop.order(number)).state))).toEqual([
+      'paid',
+      'paid',
+      'paid',
+    ])
+    const unread = (await shop.anomalies()).filter(({ kind }) => kind === 'bill_entry_unread')
+    expect(unread).toEqual([expect.objectContaining({ evidence: { at, from: expect.any(String) } })])
+  })
+
+  test('that is a refund and cannot be read is lost alone', async () => {
+    await open({
+      wrapPost: lying((content, suffix) => {
+        if (suffix !== 'client_order_detail') return
+        for (const { receipt } of content.order_detail_query.order_details)
+          if (receipt.refund_order) receipt.refund_order.refund_order_content.refund_fee = [300]
+      }),
+    })
+    const start = shop.nowS()
+    const number = await shop.placePaid()
+    shop.sandbox.refundInConsole(number, 300)
+    expect(await compare(start)).toMatchObject({ payments: 1, refunds: 0, complete: true })
+    expect(await told()).toEqual([`bill_entry_unread ${number}`])
+  })
+
+  test.each<[string, (entry: Entry) => void]>([
+    ['no amount', (entry) => put(entry, 'receipt.order.order_content.total_fee', null)],
+    ['no refunded_fee', (entry) => put(entry, 'receipt.order.order_content.refunded_fee', null)],
+    ['no order_mch', (entry) => put(entry, 'receipt.order.order_mch', undefined)],
+    ['no receipt', (entry) => put(entry, 'receipt', null)],
+    [
+      'a transaction_id of another type',
+      (entry) => put(entry, 'receipt.order.order_content.transaction_id', 7),
+    ],
+    [
+      'another platform’s extension',
+      (entry) => put(entry, 'receipt.order.order_content.alipay_order_content_ext', 'x'),
+    ],
+  ])('with %s says nothing that differs', async (_, change) => {
+    let spoilt = ''
+    await open(lieAboutOne(() => spoilt, change))
+    const start = shop.nowS()
+    spoilt = await shop.placePaid()
+    expect(await compare(start)).toMatchObject({ differences: 0, complete: true })
+    expect(await told()).toEqual([])
+  })
+})
+
+describe('a bill without what the documents call optional', () => {
+  test.each(['total_count', 'order_details', 'order_detail_query'])(
+    '%s: is read all the same',
+    async (name) => {
+      await open({
+        wrapPost: lying((content, suffix) => {
+          if (suffix !== 'client_order_detail') return
+          if (name === 'order_detail_query') delete content.order_detail_query
+          else content.order_detail_query[name] = null
+          // Nothing listed, nothing counted.
+          if (name === 'order_details') content.order_detail_query.total_count = 0
+        }),
+      })
+      const start = shop.nowS()
+      const number = await shop.place()
+      shop.sandbox.pay(number)
+      const { payments, complete } = await compare(start)
+      expect([payments, complete]).toEqual([name === 'total_count' ? 1 : 0, true])
+    },
+  )
+
+  test('without a count it is read until an empty page, in windows that stay small', async () => {
+    await open({
+      wrapPost: lying((content, suffix) => {
+        if (suffix === 'client_order_detail') delete content.order_detail_query.total_count
+      }),
+    })
+    const start = shop.nowS()
+    for (let at = 0; at < 130; at++) {
+      shop.sandbox.pay(await shop.place())
+      shop.pass(1)
+    }
+    expect(await compare(start)).toEqual({ payments: 130, refunds: 0, differences: 0, complete: true })
+    expect(pages().map(({ page_num }) => page_num)).toEqual([1, 2, 3, 4])
+  })
+
+  test('and without an end it is given up, and called incomplete', async () => {
+    await open({
+      wrapPost: lying((content, suffix) => {
+        if (suffix !== 'client_order_detail') return
+        content.order_detail_query = { order_details: Array(50).fill({ receipt: null }) }
+      }),
+    })
+    expect(await compare(shop.nowS() - 50, shop.nowS())).toMatchObject({ complete: false })
+    expect(pages()).toHaveLength(200)
   })
 })
 

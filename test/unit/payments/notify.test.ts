@@ -98,18 +98,21 @@ describe('what is refused', () => {
     ],
     ...['out_mch_id', 'out_shop_id'].flatMap((name): Case[] => [
       [`another ${name}`, 'order_differs', (number) => told(number, set(`pay_mch_key.${name}`, 'another'))],
-      [`no ${name}`, 'order_differs', (number) => told(number, set(`pay_mch_key.${name}`, undefined))],
+      [`a number as ${name}`, 'order_differs', (number) => told(number, set(`pay_mch_key.${name}`, 7))],
     ]),
     ['another pay_platform', 'order_differs', (number) => told(number, set('pay_mch_key.pay_platform', 2))],
     [
-      'no pay_platform',
+      'a pay_platform as text',
       'order_differs',
-      (number) => told(number, set('pay_mch_key.pay_platform', undefined)),
+      (number) => told(number, set('pay_mch_key.pay_platform', '1')),
     ],
     ['one fen more', 'amount_differs', (number) => told(number, set('order_content.total_fee', 1881))],
-    ['no amount', 'amount_differs', (number) => told(number, set('order_content.total_fee', undefined))],
+    [
+      'the amount as text',
+      'amount_differs',
+      (number) => told(number, set('order_content.total_fee', '1880')),
+    ],
     ['another currency', 'amount_differs', (number) => told(number, set('order_content.fee_type', 'USD'))],
-    ['no currency', 'amount_differs', (number) => told(number, set('order_content.fee_type', undefined))],
   ]
 
   test.each(cases)('%s: 401, counted as %s, and nothing moves', async (_, gate, make) => {
@@ -134,6 +137,32 @@ describe('what is refused', () => {
     expect(await shop.order(number)).toEqual(before)
     expect(await shop.inbox()).toEqual([])
     expect(await shop.anomalyKinds()).toEqual(anomalous ? ['notification_mismatch'] : [])
+  })
+
+  test.each([
+    'nonce_str',
+    'order_client',
+    'pay_mch_key.out_mch_id',
+    'pay_mch_key.out_shop_id',
+    'pay_mch_key.pay_platform',
+    'order_content.total_fee',
+    'order_content.fee_type',
+    'order_content.transaction_id',
+    'order_content.time_end',
+    'order_content.wxpay_order_content_ext',
+    'order_content.wxpay_order_content_ext.current_trade_state',
+  ])('without %s it is a weaker hint: kept, acknowledged, and looked up', async (path) => {
+    for (const absent of [undefined, null]) {
+      await open()
+      const number = await shop.place()
+      shop.sandbox.pay(number)
+      const { statusCode } = await shop.tell(told(number, set(path, absent)))
+      expect([statusCode, (await shop.order(number)).state]).toEqual([200, 'paid'])
+      expect(await shop.inbox()).toHaveLength(1)
+      expect(await shop.anomalyKinds()).toEqual([])
+      await shop.close()
+    }
+    await open()
   })
 
   test('nobody outside can tell one gate from another', async () => {

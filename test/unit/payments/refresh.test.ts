@@ -240,13 +240,13 @@ describe('refreshing', () => {
 
 describe('what a query proves', () => {
   const required = queryOrder.echoes.filter(({ when }) => when === 'required').map(({ at }) => at)
-  const unproven = async (number: string) => {
+  const unproven = async (number: string, last = 'anomaly') => {
     expect((await refresh(number)).body).toMatchObject({
       state: 'pending',
       refreshed: false,
       transaction_id: null,
     })
-    expect((await events(number)).at(-1)).toMatchObject({ kind: 'anomaly', to_state: 'pending' })
+    expect((await events(number)).at(-1)).toMatchObject({ kind: last, to_state: 'pending' })
   }
   const lieAbout = (at: string, value: unknown) =>
     open({
@@ -255,12 +255,16 @@ describe('what a query proves', () => {
       ),
     })
 
-  test.each(required)('nothing when %s is missing', async (at) => {
-    await lieAbout(at, undefined)
-    const number = await placed()
-    world.sandbox.pay(number)
-    await unproven(number)
-  })
+  test.each(required.flatMap((at) => [undefined, null].map((absent) => [at, absent] as const)))(
+    'nothing when %s is %s, and nobody is called for that',
+    async (at, absent) => {
+      await lieAbout(at, absent)
+      const number = await placed()
+      world.sandbox.pay(number)
+      await unproven(number, 'moved')
+      expect(world.log).toContainEqual(expect.objectContaining({ why: 'echo_missing', at: [at] }))
+    },
+  )
 
   test.each([
     ['order_content.out_trade_no', 'sb01other'],
