@@ -24,7 +24,7 @@ export const routes: Route<App>[] = [
         ...handover(order, nowS(app.clock)),
         ...(refreshed === undefined ? {} : { refreshed }),
         refunds: refunds.map(viewRefund),
-        events: viewEvents(events),
+        events: viewEvents(events, caller.kind === 'merchant'),
       }
       return json(200, body, requestId)
     },

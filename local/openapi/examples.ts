@@ -98,9 +98,25 @@ const refund: Refund = {
 }
 
 const events: OrderEvent[] = [
-  { seq: 1, at: CREATED_AT, kind: 'created', from_state: null, to_state: 'created', detail: {} },
-  { seq: 2, at: CREATED_AT, kind: 'moved', from_state: 'created', to_state: 'pending', detail: {} },
-  { seq: 3, at: CREATED_AT + 31, kind: 'moved', from_state: 'pending', to_state: 'paid', detail: {} },
+  { seq: 1, at: CREATED_AT, kind: 'created', from_state: null, to_state: 'created', detail: {}, note: null },
+  {
+    seq: 2,
+    at: CREATED_AT,
+    kind: 'moved',
+    from_state: 'created',
+    to_state: 'pending',
+    detail: {},
+    note: null,
+  },
+  {
+    seq: 3,
+    at: CREATED_AT + 31,
+    kind: 'moved',
+    from_state: 'pending',
+    to_state: 'paid',
+    detail: {},
+    note: null,
+  },
 ]
 
 const noticed: NewAnomaly = {
@@ -125,7 +141,7 @@ export const EXAMPLES = {
     ...viewOrder(paid),
     refreshed: true,
     refunds: [viewRefund(refund)],
-    events: viewEvents(events),
+    events: viewEvents(events, true),
   },
   closed: viewOrder({ ...order, state: 'closed' }),
   closing: viewOrder({ ...order, state: 'closing' }),

@@ -4,7 +4,7 @@ import { LoginRequest, RevokeRequest, StateRequest } from '../../shared/access/l
 import { PAY_PLATFORM, TRADE_TYPE } from '../../shared/cloudpay/enums'
 import { JsapiArguments } from '../../shared/cloudpay/schema'
 import { BoardAnomalies, BoardAnomaly, BoardDay, BoardOrders, ResolveRequest } from '../../shared/order/board'
-import { EVENT_KINDS, ORDER_FLAGS } from '../../shared/order/order'
+import { EVENT_KINDS, NOTE_MAX, ORDER_FLAGS } from '../../shared/order/order'
 import { REFUND_ORIGINS, REFUND_STATES } from '../../shared/order/refund'
 import { ORDER_STATES } from '../../shared/order/state'
 import type { Moment as MomentOf, viewEvents, viewOrder, viewRefund } from '../../shared/order/view'
@@ -109,6 +109,16 @@ const OrderEvent = v.object({
   to: oneOf(ORDER_STATES),
   detail: v.optional(
     v.record(v.string(), v.union([v.string(), v.number(), v.boolean(), v.array(v.string()), v.null()])),
+  ),
+  note: v.optional(
+    v.pipe(
+      v.string(),
+      v.maxLength(NOTE_MAX),
+      told(
+        '云支付拒绝时写的原话，或有人写下的说明；付款人看不到',
+        "what Cloud Pay wrote of a refusal, or a person's note; not shown to payers",
+      ),
+    ),
   ),
 })
 

@@ -101,7 +101,12 @@ export type OrderEvent = {
   from_state: OrderState | null
   to_state: OrderState
   detail: EventDetail
+  /** Somebody's words that belong to it: the `description` of a refusal, or a person's note. Gone after a purge. */
+  note: string | null
 }
+
+/** In characters. */
+export const NOTE_MAX = 255
 
 export const EVENT_KINDS = ['created', 'moved', 'asked', 'refund', 'anomaly'] as const
 export type EventKind = (typeof EVENT_KINDS)[number]

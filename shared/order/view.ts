@@ -51,12 +51,14 @@ export function viewRefund(refund: Refund) {
   }
 }
 
-export function viewEvents(events: readonly OrderEvent[]) {
-  return events.map(({ at, kind, from_state, to_state, detail }) => ({
+/** `notes`: with somebody's words that belong to an event; they are for the merchant, not for payers. */
+export function viewEvents(events: readonly OrderEvent[], notes: boolean) {
+  return events.map(({ at, kind, from_state, to_state, detail, note }) => ({
     at: moment(at),
     kind,
     from: from_state,
     to: to_state,
     ...(Object.keys(detail).length > 0 ? { detail } : {}),
+    ...(notes && note !== null ? { note } : {}),
   }))
 }

@@ -89,19 +89,27 @@ export async function pushClosing<O extends Order>(
   if (before.order.state !== 'closing' || frozen || !mayAskToClose(payments, order)) return before
   // What is not there cannot be closed; and a not-found is believed only after looks that are some time apart.
   if (before.evidence.proves === 'not_found') return before
-  const refused = await askToClose(payments, before.order, deadline)
+  const refusal = await askToClose(payments, before.order, deadline)
   const after = await lookUpstream(payments, before.order, deadline)
-  if (after.order.state !== 'closing' || !refused || !saysWaiting(after.evidence)) return after
+  if (after.order.state !== 'closing' || !refusal || !saysWaiting(after.evidence)) return after
   // Refused, and the payer can still pay: it is not closing, whoever would like it to.
-  return { ...after, order: await settle(payments, after.order, { proves: 'close_refused' }) }
+  return {
+    ...after,
+    order: await settle(payments, after.order, { proves: 'close_refused', said: refusal.said }),
+  }
 }
 
 const saysWaiting = (evidence: Evidence): boolean =>
   evidence.proves === 'wallet' && evidence.meaning === 'waiting'
 
-async function askToClose(payments: Payments, order: Order, deadline: Deadline): Promise<boolean> {
+/** A signed refusal, with what it says, or nothing. */
+async function askToClose(
+  payments: Payments,
+  order: Order,
+  deadline: Deadline,
+): Promise<{ said: string | null } | undefined> {
   const timeoutMs = callBudgetMs(payments.settings, deadline)
-  if (timeoutMs === undefined) return false
+  if (timeoutMs === undefined) return undefined
   const request: CloseRequest = {
     ...aboutOrder(payments, order),
     out_trade_no: order.out_trade_no,
@@ -123,7 +131,7 @@ async function askToClose(payments: Payments, order: Order, deadline: Deadline):
       : {}),
     ...(answer.logId === undefined ? {} : { log_id: answer.logId }),
   })
-  return answer.outcome === 'no'
+  return answer.outcome === 'no' ? { said: answer.said } : undefined
 }
 
 /**

@@ -277,6 +277,7 @@ async function release(payments: Payments, order: Order, lease: Lease, evidence:
       at: nowS(payments.clock),
       kind: 'asked',
       detail: { outcome: evidence.proves === 'nothing' ? evidence.why : evidence.proves },
+      note: (evidence.proves === 'nothing' || evidence.proves === 'refused' ? evidence.said : null) ?? null,
     })
     if (outcome === 'done') return moved(current, change)
     current = await readAgain(payments, order)

@@ -29,7 +29,7 @@ export type Evidence =
   /** It is signed, and it speaks of something else: an anomaly. `paid`: it says that this something was paid. */
   | { proves: 'mismatch'; fields: string[]; paid?: boolean }
   /** A signed refusal to close, and a signed query after it: the payer can still pay. */
-  | { proves: 'close_refused' }
+  | { proves: 'close_refused'; said: string | null }
   /** Nothing. `rejected`: it told us to mend our request (101). `at`: paths of what was missing or could not be read. */
   | { proves: 'nothing'; why: string; rejected: boolean; at?: string[]; said?: string | null }
 

@@ -16,6 +16,8 @@ export type RefundEvidence =
   | { proves: 'accepted' }
   /** A signed no to a refund request. */
   | { proves: 'refused'; status: number; internalStatus: InternalStatus; said: string | null }
+  /** It told us to mend our refund request (101): nothing was proven. */
+  | { proves: 'rejected'; status: number; said: string | null }
   /** What the wallet says of it, from our own signed query. */
   | {
       proves: 'state'
@@ -41,6 +43,7 @@ export function evidenceOfRefund(order: Order, refund: Refund, answer: Answer<Re
     const { status, internalStatus, said } = answer
     return { proves: 'refused', status, internalStatus, said }
   }
+  if (answer.outcome === 'rejected') return { proves: 'rejected', status: answer.status, said: answer.said }
   if (answer.outcome !== 'yes') return withoutProof(answer)
   const found = theOne(order, refund, answer.member)
   return 'proves' in found ? found : { proves: 'accepted' }

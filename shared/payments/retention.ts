@@ -6,7 +6,7 @@ import type { Payments } from './context'
 /** Often enough: what is a day or more old waits ten minutes more. */
 const EVERY_MS = 600_000
 const BATCH = 200
-/** One order is six statements. */
+/** One order is seven statements. */
 const ORDER_MIN_MS = 500
 const DAY_S = 86_400
 

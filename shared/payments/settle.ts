@@ -17,6 +17,7 @@ export type Move = {
   change: Change
   kind: EventKind
   detail: EventDetail
+  note?: string | null
   messages?: NewMessage[]
   anomalies?: NewAnomaly[]
 }
@@ -59,10 +60,16 @@ export async function settle<O extends Order>(payments: Payments, order: O, evid
 
 /** Writes a move, and says so in the log once it is committed. */
 export async function carryOut(payments: Payments, order: Order, move: Move, at: number) {
-  const { change, kind, detail, anomalies } = move
+  const { change, kind, detail, note, anomalies } = move
   const messages = [...(move.messages ?? []), ...shippingMessages(payments, order, change, at)]
   const beside = { messages, ...(anomalies ? { anomalies } : {}) }
-  const outcome = await moveOrder(payments.store, order, change, { at, kind, detail }, beside)
+  const outcome = await moveOrder(
+    payments.store,
+    order,
+    change,
+    { at, kind, detail, note: note ?? null },
+    beside,
+  )
   if (outcome === 'done') {
     const to = change.state ?? order.state
     payments.log({
@@ -123,12 +130,15 @@ export function decide(order: Order, evidence: Evidence, around: Circumstances):
       }
       const flag = takesNumberAway(evidence) ? { flag: 'create_answered_102' as const } : {}
       if (order.state === 'created' && isFinalNo(evidence, order)) {
-        const move = enter(order, 'failed', around, detail, flag)
+        const move = { ...enter(order, 'failed', around, detail, flag), note: evidence.said }
         return flag.flag ? { ...move, anomalies: [about(order, 'number_not_ours', detail)] } : move
       }
       // Not ours to conclude from; but a 102 is remembered, once, also when the order has been closed meanwhile.
       if (!flag.flag || order.flag !== null) return undefined
-      return flagged(order, 'number_not_ours', { ...detail, reason: 'number_may_not_be_ours' }, flag)
+      return {
+        ...flagged(order, 'number_not_ours', { ...detail, reason: 'number_may_not_be_ours' }, flag),
+        note: evidence.said,
+      }
     }
 
     case 'wallet':
@@ -144,7 +154,7 @@ export function decide(order: Order, evidence: Evidence, around: Circumstances):
 
     case 'close_refused':
       if (order.state !== 'closing') return undefined
-      return enter(order, 'pending', around, { by: 'close_refused' })
+      return { ...enter(order, 'pending', around, { by: 'close_refused' }), note: evidence.said }
 
     case 'mismatch': {
       const amount = evidence.fields.some((field) => /total_fee$|fee_type$/.test(field))

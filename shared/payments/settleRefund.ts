@@ -29,14 +29,14 @@ export async function settleRefund(payments: Payments, both: Both, evidence: Ref
     const at = nowS(payments.clock)
     const move = decideRefund(order, refund, evidence, at)
     if (move === undefined) return { order, refund }
-    const { change, detail, messages, anomalies } = move
+    const { change, detail, note, messages, anomalies } = move
     const kind = 'refund' as const
     const outcome = await moveRefund(
       payments.store,
       order,
       refund,
       change,
-      { at, kind, detail },
+      { at, kind, detail, note: note ?? null },
       { messages, anomalies },
     )
     if (outcome === 'done') {
@@ -65,6 +65,7 @@ export async function readBoth(payments: Payments, key: Refund): Promise<Both> {
 type RefundMove = {
   change: { refund: RefundChange; order: Change }
   detail: EventDetail
+  note?: string | null
   messages: NewMessage[]
   anomalies: NewAnomaly[]
 }
@@ -84,7 +85,12 @@ export function decideRefund(
       // Only as the answer to the only transmission ever made: after an unknown this no may be about the second one
       // while the first is being carried out.
       return refund.state === 'requested' && refund.sends === 1 && mayBeFinal(evidence.internalStatus)
-        ? step('failed', { status: evidence.status })
+        ? { ...step('failed', { status: evidence.status }), note: evidence.said }
+        : undefined
+    case 'rejected':
+      // Asked again and again, it says the same: once is enough.
+      return refund.state === 'requested' && refund.sends === 1
+        ? note({ reason: `status_${evidence.status}` }, [], evidence.said)
         : undefined
     case 'no_room':
       return refund.state === 'requested' && refund.sends === 0 ? step('failed') : undefined
@@ -96,19 +102,23 @@ export function decideRefund(
       return step(to, { wallet_state }, { wallet_state, refund_id })
     }
     case 'mismatch':
-      return {
-        change: { refund: {}, order: {} },
-        detail: {
-          out_refund_no: refund.out_refund_no,
-          reason: 'answer_does_not_match_refund',
-          fields: evidence.fields,
-        },
-        messages: [],
-        anomalies: [matter('refund_mismatch', { fields: evidence.fields })],
-      }
+      return note({ reason: 'answer_does_not_match_refund', fields: evidence.fields }, [
+        matter('refund_mismatch', { fields: evidence.fields }),
+      ])
     case 'not_found':
     case 'nothing':
       return undefined
+  }
+
+  /** Nothing moves; it is written down. */
+  function note(detail: EventDetail, anomalies: NewAnomaly[], said: string | null = null): RefundMove {
+    return {
+      change: { refund: {}, order: {} },
+      detail: { out_refund_no: refund.out_refund_no, ...detail },
+      note: said,
+      messages: [],
+      anomalies,
+    }
   }
 
   function step(

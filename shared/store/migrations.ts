@@ -260,4 +260,9 @@ export const migrations = (dialect: Dialect): Record<string, Migration> => ({
       }
     },
   },
+  '0008_notes': {
+    async up(db: Kysely<unknown>) {
+      await sql`ALTER TABLE order_events ADD COLUMN note varchar(255)`.execute(db)
+    },
+  },
 })

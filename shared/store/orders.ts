@@ -167,7 +167,7 @@ export async function listPaidOrders(store: Store, window: Window): Promise<Read
 const findEvents = statement<OrderKey>((db, given) =>
   db
     .selectFrom('order_events')
-    .select(['seq', 'at', 'kind', 'from_state', 'to_state', 'detail'])
+    .select(['seq', 'at', 'kind', 'from_state', 'to_state', 'detail', 'note'])
     .where('out_sub_mch_id', '=', given.out_sub_mch_id)
     .where('out_trade_no', '=', given.out_trade_no)
     .orderBy('seq'),
@@ -296,7 +296,7 @@ const updateRow = statement<Guard & Pick<Order, 'state'> & { set: Set; due_ms: n
   },
 )
 
-export type MoveEvent = { at: number; kind: EventKind; detail: EventDetail }
+export type MoveEvent = { at: number; kind: EventKind; detail: EventDetail; note?: string | null }
 
 /**
  * The one way an order changes what it says: guarded by the version and state it was decided on, with the event that
@@ -446,20 +446,22 @@ export async function scheduleOrder(
 
 // ── inside ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-type NewEvent = { at: number; kind: EventKind; from: OrderState | null; to: OrderState; detail: EventDetail }
+type NewEvent = MoveEvent & { from: OrderState | null; to: OrderState }
 
-const insertEvent = statement<OrderKey & { seq: number } & Omit<NewEvent, 'detail'> & { detail: string }>(
-  (db, given) =>
-    db.insertInto('order_events').values({
-      out_sub_mch_id: given.out_sub_mch_id,
-      out_trade_no: given.out_trade_no,
-      seq: given.seq,
-      at: given.at,
-      kind: given.kind,
-      from_state: given.from,
-      to_state: given.to,
-      detail: given.detail,
-    }),
+const insertEvent = statement<
+  OrderKey & { seq: number } & Omit<NewEvent, 'detail' | 'note'> & { detail: string; note: string | null }
+>((db, given) =>
+  db.insertInto('order_events').values({
+    out_sub_mch_id: given.out_sub_mch_id,
+    out_trade_no: given.out_trade_no,
+    seq: given.seq,
+    at: given.at,
+    kind: given.kind,
+    from_state: given.from,
+    to_state: given.to,
+    detail: given.detail,
+    note: given.note,
+  }),
 )
 
 const eventRow = (store: Store, key: OrderKey, seq: number, event: NewEvent): CompiledQuery =>
@@ -469,4 +471,5 @@ const eventRow = (store: Store, key: OrderKey, seq: number, event: NewEvent): Co
     seq,
     ...event,
     detail: JSON.stringify(event.detail),
+    note: event.note ?? null,
   })

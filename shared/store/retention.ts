@@ -14,7 +14,7 @@ import { one, read, write, type Outcome, type Say } from './transaction'
  * nothing is due for it, when none of its refunds is under way, when no anomaly about it is open, and when its messages
  * have been delivered or nobody takes them. Then its texts have no purpose left but disputes; after the retention they
  * go: the request as it was sent, the hand-over, what its notifications claimed, the bodies of its messages, reasons and
- * notes in free text. The payer's id becomes its hash: who has the id still finds the order, the order does not tell it.
+ * notes in free text, what Cloud Pay wrote of a refusal. The payer's id becomes its hash: who has the id still finds the order, the order does not tell it.
  *
  * Everything that counts stays: numbers, amounts, states, events, refunds, and `content_hash`, so that a repeat under
  * the same number is still told from another order. A refund needs no more than that.
@@ -131,6 +131,15 @@ const purgeRefunds = statement<OrderKey>((db, given) =>
     .where('out_trade_no', '=', given.out_trade_no),
 )
 
+const purgeEvents = statement<OrderKey>((db, given) =>
+  db
+    .updateTable('order_events')
+    .set({ note: null })
+    .where('out_sub_mch_id', '=', given.out_sub_mch_id)
+    .where('out_trade_no', '=', given.out_trade_no)
+    .where('note', 'is not', null),
+)
+
 const purgeMessages = statement<OrderKey>((db, given) =>
   db
     .updateTable('outbox')
@@ -175,6 +184,7 @@ async function sayPurge(store: Store, say: Say, order: Purgeable, nowS: number, 
   const sent_by = nowS - MESSAGE_LIFE_S
   await one(say(purgeRow(store, { ...key, version, state, payer_was, payer_id, now: nowS, sent_by }, how)))
   await say(purgeRefunds(store, key))
+  await say(purgeEvents(store, key))
   await say(purgeMessages(store, key))
   await say(purgeClaims(store, key))
   await say(purgeNotes(store, key))

@@ -18,7 +18,7 @@ import { age, during, expectTime, HOUR_MS } from '../support/databaseClock'
 import { newRefund } from '../support/refunds'
 import { anything, count, inserted, move, read, setUp, unavailable, type Kind } from './ready'
 
-const EVENT: MoveEvent = { at: 1_900_000_200, kind: 'refund', detail: { refund_fee: 10 } }
+const EVENT: MoveEvent = { at: 1_900_000_200, kind: 'refund', detail: { refund_fee: 10 }, note: '余额不足' }
 const DUE_MS = 30_000
 
 export function refundsContract(kind: Kind): void {

@@ -92,7 +92,15 @@ export function storeContract(kind: Kind): void {
       expectTime(next_due_at_ms, span, 20_000)
       expectTime(lease_until_ms, span, LEASE_MS)
       expect(await listEvents(store, order)).toEqual([
-        { seq: 1, at: order.created_at, kind: 'created', from_state: null, to_state: 'created', detail: {} },
+        {
+          seq: 1,
+          at: order.created_at,
+          kind: 'created',
+          from_state: null,
+          to_state: 'created',
+          detail: {},
+          note: null,
+        },
       ])
     })
 
@@ -337,6 +345,7 @@ export function storeContract(kind: Kind): void {
         at: 1_900_000_005,
         kind: 'moved',
         detail: { why: '回答', list: ['a'], none: null },
+        note: '余额不足',
       } as const
       expect(
         await moveOrder(store, before, change, { ...event, detail: { ...event.detail, list: ['a'] } }),
@@ -716,7 +725,7 @@ export function serverContract(kind: ServerKind): void {
       const codes = errorCodes(store)
       const { out_sub_mch_id, out_trade_no } = order
       const event = (number: string, seq: number) =>
-        `insert into order_events values ('${out_sub_mch_id}', '${number}', ${seq}, 1, 'k', null, 's', '{}')`
+        `insert into order_events values ('${out_sub_mch_id}', '${number}', ${seq}, 1, 'k', null, 's', '{}', null)`
 
       await sessions(url, (watcher) =>
         sessions(url, async (other) => {

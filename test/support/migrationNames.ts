@@ -7,4 +7,5 @@ export const MIGRATIONS = [
   '0005_privacy',
   '0006_scenes',
   '0007_board',
+  '0008_notes',
 ]

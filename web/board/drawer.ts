@@ -208,7 +208,7 @@ function drawRefund(refund: OrderStatus['refunds'][number]): HTMLElement {
 }
 
 function drawEvent({ event }: { event: OrderStatus['events'][number] }): HTMLElement {
-  const { at, kind, from, to, detail = {} } = event
+  const { at, kind, from, to, detail = {}, note } = event
   const moved = from !== null && from !== to
   const { to_refund, from_refund: _before, ...rest } = detail
   const title = moved
@@ -223,6 +223,7 @@ function drawEvent({ event }: { event: OrderStatus['events'][number] }): HTMLEle
     make('time', '', timeWord(at)),
     make('b', '', title),
     ...(words.length > 0 ? [make('p', 'soft', words.join(' · '))] : []),
+    ...(note === undefined ? [] : [make('p', 'reason', note)]),
   )
   item.dataset['state'] = to
   return item

@@ -144,7 +144,15 @@ describe("what the order's owner sees of it", () => {
 
 describe('its timeline', () => {
   const events: OrderEvent[] = [
-    { seq: 1, at: 1_735_660_800, kind: 'created', from_state: null, to_state: 'created', detail: {} },
+    {
+      seq: 1,
+      at: 1_735_660_800,
+      kind: 'created',
+      from_state: null,
+      to_state: 'created',
+      detail: {},
+      note: null,
+    },
     {
       seq: 2,
       at: 1_735_660_860,
@@ -152,12 +160,13 @@ describe('its timeline', () => {
       from_state: 'created',
       to_state: 'pending',
       detail: { by: 'create', sends: 1 },
+      note: '请联系收银员',
     },
   ]
 
   test('has the moves in their order, details where there are some, and no more of the row', () => {
     const wider = events.map((event) => ({ ...event, out_trade_no: 'sb01x', payer_id: 'hidden-payer-id' }))
-    expect(viewEvents(wider)).toEqual([
+    expect(viewEvents(wider, true)).toEqual([
       {
         at: { epoch: 1_735_660_800, rfc3339: '2025-01-01T00:00:00+08:00' },
         kind: 'created',
@@ -170,12 +179,17 @@ describe('its timeline', () => {
         from: 'created',
         to: 'pending',
         detail: { by: 'create', sends: 1 },
+        note: '请联系收银员',
       },
     ])
   })
 
+  test('tells a payer nobody’s words', () => {
+    expect(JSON.stringify(viewEvents(events, false))).not.toContain('收银员')
+  })
+
   test('of nothing is empty', () => {
-    expect(viewEvents([])).toEqual([])
+    expect(viewEvents([], true)).toEqual([])
   })
 })
 
