@@ -22,8 +22,8 @@ import { runCommand } from './run'
 
 const USAGE = `npm run merchants -- list
 npm run merchants -- add FILE|-                            JSON: out_mch_id, out_sub_mch_id, out_shop_id, order_prefix, authen_key,
-                                                           and the lists it brings: apps, merchant_keys, quote_keys
-npm run merchants -- set OUT_SUB_MCH_ID FILE|-             JSON: the lists that take the place of those it has
+                                                           and what it brings: apps, merchant_keys, quote_keys, refund_operator
+npm run merchants -- set OUT_SUB_MCH_ID FILE|-             JSON: what of these takes the place of what it has; null takes it away
 npm run merchants -- rotate OUT_SUB_MCH_ID FILE|-          the new authen key; the one before is still accepted on what comes,
 npm run merchants -- rotate OUT_SUB_MCH_ID --finish        until this
 npm run merchants -- rotate OUT_SUB_MCH_ID FILE|- --compromised   the new authen key; the one before ends at once

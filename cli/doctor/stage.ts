@@ -148,6 +148,10 @@ const VIRTUAL_GOODS =
   'says that it sells virtual goods (logistics_type 3): since 2026-04-01 a mini-program has to sell what is no physical ' +
   'good through another channel, 虚拟支付 of WeChat, which is not served here.'
 
+const NOBODY_REFUNDS =
+  'has no refund operator: its refunds name nobody, and the live service may refuse them with 104. Set ' +
+  'CLOUD_PAY_REFUND_OPERATOR, or refund_operator of this sub-merchant.'
+
 /** As a function would read it at its start; on SCF when the stage is one that is deployed. */
 export function lookAtConfiguration(service: Service): Finding[] {
   const createOrder = service.functions.find(({ key }) => key === 'createOrder')?.configuration
@@ -165,6 +169,9 @@ export function lookAtConfiguration(service: Service): Finding[] {
     const { merchants, callers, people } = readConfig(env)
     findings.push(ok('configuration', `complete: ${merchants.length} sub-merchant(s), CALLERS=${callers}`))
     findings.push(
+      ...merchants
+        .filter(({ refund_operator }) => !refund_operator && !local)
+        .map(({ out_sub_mch_id }) => mind('refunds', `${out_sub_mch_id} ${NOBODY_REFUNDS}`)),
       ...people.apps
         .filter(({ shipping }) => shipping?.logistics_type === VIRTUAL)
         .map(({ app_id }) => mind('goods', `${app_id} ${VIRTUAL_GOODS}`)),

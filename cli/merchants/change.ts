@@ -22,7 +22,8 @@ const ATTEMPTS = 6
 
 const FACTS = ['out_sub_mch_id', 'out_mch_id', 'out_shop_id', 'order_prefix'] as const
 const KEYS = ['authen_key', 'authen_key_also_accepted'] as const
-const LISTS = ['apps', 'merchant_keys', 'quote_keys'] as const
+/** What `set` replaces. */
+const LISTS = ['apps', 'merchant_keys', 'quote_keys', 'refund_operator'] as const
 
 /** A new one; `text` is JSON of its five facts and of the lists it brings. */
 export async function addMerchant(desk: Desk, text: string): Promise<string> {

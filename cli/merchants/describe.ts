@@ -12,6 +12,8 @@ export function* describeMerchants(config: Config, rows: readonly MerchantRow[])
     const { out_sub_mch_id, order_prefix } = merchant
     const row = rows.find((one) => one.out_sub_mch_id === out_sub_mch_id)
     yield `${out_sub_mch_id}  ${order_prefix}  ${stateOf(row)}  ${keysOf(config, merchant)}`
+    if (!merchant.refund_operator)
+      yield '  no refund_operator: the live service may refuse a refund that names nobody'
     yield* listsOf(joined, out_sub_mch_id)
   }
   for (const { out_sub_mch_id, faults } of leftOut) {

@@ -47,6 +47,15 @@ export const GROUPS: readonly { title: Text; variables: Readonly<Record<string, 
           '更换密钥期间验签时也接受的第二把密钥，从不用来签名',
         ),
       },
+      CLOUD_PAY_REFUND_OPERATOR: {
+        about: text(
+          'who refunds, a JSON object: `is_sub_mch_admin`, `authorization_staff_id` (needed when that is false), ' +
+            '`authorization_name`, `device_id`, `staff_id`. Without it refunds name nobody, and the live service may refuse ' +
+            "them; an order's own device and staff come first",
+          '由谁退款，JSON 对象：`is_sub_mch_admin`、`authorization_staff_id`（前者为 false 时必填）、`authorization_name`、' +
+            '`device_id`、`staff_id`。不填时退款不指明操作人，线上服务可能拒绝；订单自带的设备与店员优先',
+        ),
+      },
       DATABASE_URL: {
         needed: text('on SCF', '在 SCF 上必填'),
         fallback: '`.local/orders.db`',
@@ -190,8 +199,8 @@ export const GROUPS: readonly { title: Text; variables: Readonly<Record<string, 
       },
       CLOUD_PAY_OTHER_MERCHANTS: {
         about: text(
-          'more sub-merchants: a JSON list of `out_mch_id`, `out_sub_mch_id`, `out_shop_id`, `order_prefix`, `authen_key`; a request names one by `pay_mch_key.out_sub_mch_id`',
-          '更多子商户：JSON 列表，每项 `out_mch_id`、`out_sub_mch_id`、`out_shop_id`、`order_prefix`、`authen_key`；请求用 `pay_mch_key.out_sub_mch_id` 指定',
+          'more sub-merchants: a JSON list of `out_mch_id`, `out_sub_mch_id`, `out_shop_id`, `order_prefix`, `authen_key`, and `refund_operator` if there is one; a request names one by `pay_mch_key.out_sub_mch_id`',
+          '更多子商户：JSON 列表，每项 `out_mch_id`、`out_sub_mch_id`、`out_shop_id`、`order_prefix`、`authen_key`，以及可选的 `refund_operator`；请求用 `pay_mch_key.out_sub_mch_id` 指定',
         ),
       },
       CLOUD_PAY_TIMEOUT_MS: numbered(

@@ -47,6 +47,8 @@ export const SWITCHES = {
   refundRefusal: ['104', '102'],
   /** Whether the pay_platform of a refund must be its order's. */
   refundPlatform: ['checked', 'ignored'],
+  /** Whether a refund must name who refunds: by device, member of staff, or as the sub-merchant's administrator. */
+  refundOperator: ['optional', 'required'],
   /** How a refund ends that nobody ends by hand. */
   refundOutcome: ['succeeded', 'failed', 'change'],
   /** Whether a refund that is under way says is_transforming. */

@@ -1,6 +1,7 @@
 import { parseUrl, readServerAddress, type Dialect } from './databaseUrl'
 import { readEntries, readNamedKeys, type Entry, type FaultSink, type NamedKey } from './entries'
 import { wholeNumber, type NumberName } from './numbers'
+import { parseRefundOperator, readRefundOperator, type RefundOperator } from './refundOperator'
 import { readPeople, SANDBOX_SECRET, type People } from './people'
 import { Secret } from './secrets'
 
@@ -13,6 +14,8 @@ export type Merchant = {
   authen_key: Secret
   /** Accepted on what comes, never used to sign: the key before or after this one, while it is being replaced. */
   authen_key_also_accepted: Secret | undefined
+  /** Who refunds, in the words of Cloud Pay; none: refunds name nobody. */
+  refund_operator: RefundOperator | undefined
   /** No new orders; what is open goes on, and its keys with it. */
   disabled?: boolean
 }
@@ -111,6 +114,9 @@ export function readConfig(env: Env, injectedAuthorize = false): Config {
     authen_key_also_accepted: env['CLOUD_PAY_AUTHEN_KEY_ALSO_ACCEPTED']
       ? new Secret(text('CLOUD_PAY_AUTHEN_KEY_ALSO_ACCEPTED', AUTHEN_KEY, 'visible ASCII without blanks'))
       : undefined,
+    refund_operator: parseRefundOperator(env['CLOUD_PAY_REFUND_OPERATOR'], () =>
+      fault('CLOUD_PAY_REFUND_OPERATOR', OPERATOR_SHAPE),
+    ),
   }
   if (merchant.order_prefix.length > PREFIX_MAX) {
     fault(
@@ -219,10 +225,12 @@ export function databaseSecrets({ dialect, url }: Config['database']): Secret[] 
 const ID = /^[0-9A-Za-z]{1,32}$/
 const PREFIX = /^[0-9A-Za-z]+$/
 export const AUTHEN_KEY = /^[!-~]{6,128}$/
+const OPERATOR_SHAPE =
+  'must be a JSON object of is_sub_mch_admin, authorization_staff_id (needed when that is false), authorization_name, device_id, staff_id'
 const PREFIX_MAX = ORDER_NUMBER_MAX - ORDER_NUMBER_OWN_MIN
 
 /**
- * Further sub-merchants, a JSON list of the five facts of each, and of a second key during a rotation. One prefix may
+ * Further sub-merchants, a JSON list of the five facts of each, who refunds, and a second key during a rotation. One prefix may
  * not begin another: an order number has to tell whose it is.
  */
 function readOtherMerchants(value: string | undefined, first: Merchant, fault: FaultSink): Merchant[] {
@@ -244,6 +252,9 @@ export function readMerchant(entry: Entry, known: readonly Merchant[]): Merchant
       entry.optional('authen_key_also_accepted') === undefined
         ? undefined
         : new Secret(entry.text('authen_key_also_accepted', AUTHEN_KEY)),
+    refund_operator: readRefundOperator(entry.optional('refund_operator'), () =>
+      entry.refuse('refund_operator'),
+    ),
   }
   if (merchant.order_prefix.length > PREFIX_MAX) entry.say('has too long an order_prefix')
   for (const other of known) {

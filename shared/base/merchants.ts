@@ -39,6 +39,7 @@ export type MerchantFacts = Pick<
 export type MerchantSecrets = {
   authen_key?: unknown
   authen_key_also_accepted?: unknown
+  refund_operator?: unknown
   apps?: unknown
   merchant_keys?: unknown
   quote_keys?: unknown
@@ -121,12 +122,12 @@ function joinOne(config: Config, row: MerchantRow, fault: FaultSink): Config | u
 
 function readRow(
   { out_sub_mch_id, out_mch_id, out_shop_id, order_prefix }: MerchantFacts,
-  { authen_key, authen_key_also_accepted }: MerchantSecrets,
+  { authen_key, authen_key_also_accepted, refund_operator }: MerchantSecrets,
   known: readonly Merchant[],
   fault: FaultSink,
 ): Merchant {
   const facts = { out_sub_mch_id, out_mch_id, out_shop_id, order_prefix }
-  const text = JSON.stringify([{ ...facts, authen_key, authen_key_also_accepted }])
+  const text = JSON.stringify([{ ...facts, authen_key, authen_key_also_accepted, refund_operator }])
   // It is read as a list of one, of which nobody who wrote it knows.
   const [entry] = readEntries(text, 'it', (name, why) => fault(name, why.replace(/,? in entry 1$/, '')))
   return readMerchant(entry!, known)

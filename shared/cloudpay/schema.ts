@@ -324,14 +324,20 @@ export type RefundAnswer = v.InferOutput<typeof RefundAnswer>
 const RefundPayMchKey = v.strictObject({ pay_platform: Platform, ...OutIds })
 
 /**
- * 申请退款, product/569/37673. Status 0 says "accepted", never "done". The staff fields of that page
- * (`is_sub_mch_admin` …) are left out: two shipped clients send none of them.
+ * 申请退款, product/569/37673. Status 0 says "accepted", never "done". Somebody refunds: every shipped client names who, by
+ * `order_client.device_id` and `staff_id` or by `is_sub_mch_admin`; the page asks for that, or for the id of a member of
+ * staff when it is false.
  */
 export const refund = {
   suffix: 'refund',
   member: 'refund',
   request: v.strictObject({
-    pay_mch_key: RefundPayMchKey,
+    pay_mch_key: v.strictObject({
+      ...RefundPayMchKey.entries,
+      is_sub_mch_admin: v.optional(v.boolean()),
+      authorization_staff_id: v.optional(S1(64)),
+      authorization_name: v.optional(S1(32)),
+    }),
     refund_content: RefundContent,
     order_client: OrderClient,
     nonce_str: S1(32),

@@ -214,8 +214,11 @@ function draftRefund(
   caller: string,
 ): NewRefund {
   const now = nowS(payments.clock)
+  const { pay_mch_key, order_client } = aboutOrder(payments, order)
+  const operator = operatorOf(payments, order)
   const content: UpstreamRequest = {
-    ...aboutOrder(payments, order),
+    pay_mch_key: { ...pay_mch_key, ...operator.pay_mch_key },
+    order_client: { ...operator.order_client, ...order_client },
     refund_content: {
       out_trade_no: order.out_trade_no,
       out_refund_no,
@@ -244,6 +247,20 @@ function draftRefund(
     refund_id: null,
     wallet_state: null,
   }
+}
+
+/**
+ * Who refunds: as configured, but for the device and the member of staff that the order itself names, while its text is
+ * there. Resolved once, when the text is written; that text is sent every time.
+ */
+function operatorOf({ merchants }: Payments, { out_sub_mch_id, request_content }: Order) {
+  const { device_id, staff_id, ...authority } = merchants.find(out_sub_mch_id)?.refund_operator ?? {}
+  const own: Partial<UpstreamRequest['order_client']> =
+    request_content === '' ? {} : ((JSON.parse(request_content) as UpstreamRequest).order_client ?? {})
+  const named = { device_id: own.device_id ?? device_id, staff_id: own.staff_id ?? staff_id }
+  const given = <Members extends object>(members: Members) =>
+    Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as Members
+  return { pay_mch_key: given(authority), order_client: given(named) }
 }
 
 function ceilings({ settings }: Payments, order: Order, origin: 'request' | 'automatic'): RefundLimit[] {

@@ -46,6 +46,8 @@ const CONFIGS = [
     ...sandboxEnv('http://127.0.0.1:1/cpay/', 'sqlite::memory:', '127.0.0.1'),
     // With data keys every instance would look for sub-merchants in the database first; here the shops are given.
     DATA_KEYS: '',
+    // A service that asks who refunds is told.
+    CLOUD_PAY_REFUND_OPERATOR: JSON.stringify({ is_sub_mch_admin: true }),
     ...more,
   }),
 )

@@ -168,10 +168,23 @@ describe('the stage', () => {
         }),
       )
       expect(wrongs(found)).toEqual([])
-      return found.filter(({ is }) => is === 'mind').map(({ said }) => said)
+      return found.filter(({ is, of }) => is === 'mind' && of === 'goods').map(({ said }) => said)
     }
     expect(minded(4)).toEqual([])
     expect(minded(3)).toEqual([expect.stringMatching(/^wx1234 says that it sells virtual goods.*虚拟支付/)])
+  })
+
+  test('is warned when refunds would name nobody, until it says who refunds', () => {
+    const refunds = (operator?: object) => {
+      const found = lookAtConfiguration(
+        changed((copy) => {
+          if (operator) environmentOf(copy)['CLOUD_PAY_REFUND_OPERATOR'] = JSON.stringify(operator)
+        }),
+      )
+      return found.filter(({ of }) => of === 'refunds').map(({ is, said }) => `${is}: ${said}`)
+    }
+    expect(refunds()).toEqual([expect.stringMatching(/^mind: \w+ has no refund operator.*104/)])
+    expect(refunds({ is_sub_mch_admin: true })).toEqual([])
   })
 
   test('knows every name the configuration asks for', () => {

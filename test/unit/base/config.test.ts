@@ -485,6 +485,53 @@ describe('other merchants', () => {
   })
 })
 
+describe('who refunds', () => {
+  const name = 'CLOUD_PAY_REFUND_OPERATOR'
+  const second = {
+    out_mch_id: 'm2',
+    out_sub_mch_id: 's2',
+    out_shop_id: 'p2',
+    order_prefix: 'pfx2',
+    authen_key: 'another-key',
+  }
+  const operators = (env: Env) =>
+    readConfig(env, true).merchants.map(({ refund_operator }) => refund_operator)
+
+  test('is nobody, until each sub-merchant says it for itself', () => {
+    expect(operators(deployed)).toEqual([undefined])
+    const clerk = { device_id: 'd1', staff_id: 's1' }
+    const CLOUD_PAY_OTHER_MERCHANTS = JSON.stringify([{ ...second, refund_operator: clerk }])
+    expect(operators({ ...deployed, CLOUD_PAY_OTHER_MERCHANTS })).toEqual([undefined, clerk])
+    expect(operators({ ...deployed, [name]: '{"is_sub_mch_admin":true,"staff_id":null}' })).toEqual([
+      { is_sub_mch_admin: true, staff_id: undefined },
+    ])
+    expect(operators({ ...deployed, [name]: '' })).toEqual([undefined])
+  })
+
+  test.each([
+    'no json',
+    '[]',
+    'null',
+    '{}',
+    '{"staff_id":null}',
+    '{"staff_id":""}',
+    '{"staff_id":7}',
+    '{"is_sub_mch_admin":"yes"}',
+    '{"is_sub_mch_admin":false}',
+    '{"staff":"s1"}',
+    `{"device_id":"${'d'.repeat(65)}"}`,
+    `{"is_sub_mch_admin":true,"authorization_name":"${'名'.repeat(33)}"}`,
+  ])('as %s is refused by name', (value) => {
+    expect(namesOf(faultsOf({ ...deployed, [name]: value }, true))).toEqual([name])
+    if (!value.startsWith('{')) return
+    const entry = { ...second, refund_operator: JSON.parse(value) as unknown }
+    const CLOUD_PAY_OTHER_MERCHANTS = JSON.stringify([entry])
+    expect(faultsOf({ ...deployed, CLOUD_PAY_OTHER_MERCHANTS }, true)).toEqual([
+      'CLOUD_PAY_OTHER_MERCHANTS has no usable refund_operator in entry 1',
+    ])
+  })
+})
+
 describe('a second key', () => {
   const also = 'Key-during-a-rotation'
 

@@ -261,6 +261,17 @@ describe('npm run merchants', () => {
     expect(await list()).toMatch(/^sub01 {2}m01 {2}disabled \d/m)
     expect(await run(['enable', 'sub01'])).toEqual([0, 'enabled: sub01\n'])
     expect(await run(['set', 'sub00', '-'], '{"apps":[]}')).toEqual([0, 'set: sub00\n'])
+    const nobody = /^sub00 .*\n {2}no refund_operator/m
+    expect(await list()).toMatch(nobody)
+    const operator = '{"refund_operator":{"is_sub_mch_admin":true}}'
+    expect(await run(['set', 'sub00', '-'], operator)).toEqual([0, 'set: sub00\n'])
+    expect(await list()).not.toMatch(nobody)
+    expect(await run(['set', 'sub00', '-'], '{"refund_operator":{"staff":1}}')).toEqual([
+      1,
+      'nothing was changed: it has no usable refund_operator\n',
+    ])
+    expect(await run(['set', 'sub00', '-'], '{"refund_operator":null}')).toEqual([0, 'set: sub00\n'])
+    expect(await list()).toMatch(nobody)
     expect(await list()).not.toContain('wx0000000001')
 
     const newer = { name: '2027-02', secret: 'another-data-key-0123456789abcdefghij' }

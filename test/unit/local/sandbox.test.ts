@@ -733,6 +733,14 @@ const EFFECTS: {
     },
     is: { succeeded: 2, failed: 3, change: 5 },
   },
+  refundOperator: {
+    of: (far) => {
+      const nobody = refund(paid(far), { refund_fee: 1 }).status
+      const key = { is_sub_mch_admin: true }
+      return [nobody, refund(far, { out_refund_no: `${order_prefix}r2`, refund_fee: 1 }, key).status]
+    },
+    is: { optional: [0, 0], required: [104, 0] },
+  },
   refundTransforming: {
     of: (far) => refund(paid(far)).content.refund.refund_order_content.is_transforming,
     is: { no: false, while_processing: true },

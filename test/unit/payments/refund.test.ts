@@ -142,6 +142,74 @@ describe('a refund', () => {
   })
 })
 
+describe('somebody refunds', () => {
+  const OPERATOR = {
+    is_sub_mch_admin: false,
+    authorization_staff_id: 'staff-1',
+    authorization_name: '王芳',
+    device_id: 'office',
+    staff_id: 'boss',
+  }
+  const env = { CLOUD_PAY_REFUND_OPERATOR: JSON.stringify(OPERATOR) }
+  const sent = () => JSON.parse(asks().at(-1)!.request_content!)
+
+  test('as configured, in the words of the page', async () => {
+    await open({ env, switches: { refundOperator: 'required' } })
+    const number = await shop.placePaid()
+    expect((await shop.refund(number, R1)).body.state).toBe('accepted')
+    expect(sent()).toMatchObject({
+      pay_mch_key: {
+        is_sub_mch_admin: false,
+        authorization_staff_id: 'staff-1',
+        authorization_name: '王芳',
+      },
+      order_client: { device_id: 'office', staff_id: 'boss', spbill_create_ip: '127.0.0.1' },
+    })
+  })
+
+  test('and the order’s own device and member of staff come first, each by itself', async () => {
+    await open({ env })
+    const number = await shop.placePaid({}, { order_client: { device_id: 'till-7' } })
+    await shop.refund(number, R1)
+    expect(sent().order_client).toMatchObject({ device_id: 'till-7', staff_id: 'boss' })
+  })
+
+  test('also when nobody is configured', async () => {
+    await open({ switches: { refundOperator: 'required' } })
+    const number = await shop.placePaid({}, { order_client: { device_id: 'till-7', staff_id: 'clerk' } })
+    expect((await shop.refund(number, R1)).body.state).toBe('accepted')
+    const keys = Object.keys(sent().pay_mch_key)
+    expect(keys.sort()).toEqual(['out_mch_id', 'out_shop_id', 'out_sub_mch_id', 'pay_platform'])
+  })
+
+  test('of an order whose text is purged as configured', async () => {
+    await open({ env })
+    const number = await shop.placePaid({}, { order_client: { device_id: 'till-7' } })
+    await shop.store.db.updateTable('orders').set({ request_content: '' }).execute()
+    expect((await shop.refund(number, R1)).body.state).toBe('accepted')
+    expect(sent().order_client).toMatchObject({ device_id: 'office', staff_id: 'boss' })
+  })
+
+  test('what was written once is sent every time, whoever is configured by then', async () => {
+    await open({ env })
+    const number = await shop.placePaid()
+    shop.faults['refund'] = ['lost', 'lost']
+    await shop.refund(number, R1)
+    shop.app.merchants.first.refund_operator = { is_sub_mch_admin: true }
+    shop.sandbox.orders.get(number)!.refunds.length = 0
+    await shop.refund(number, R1)
+    expect(asks().length).toBeGreaterThan(1)
+    expect(texts().size).toBe(1)
+  })
+
+  test('nobody, and a service that asks for somebody refuses it with words', async () => {
+    await open({ switches: { refundOperator: 'required' } })
+    const number = await shop.placePaid()
+    expect((await shop.refund(number, R1)).body.code).toBe('refund_refused')
+    expect((await shop.events(number)).at(-1)!.note).toMatch(/店员/)
+  })
+})
+
 describe('what is refused', () => {
   test.each<[string, unknown]>([
     ['no amount', {}],
