@@ -23,7 +23,7 @@ import { findOrder, listPaidOrders } from '../store/orders'
 import { findRefund } from '../store/refunds'
 import { callBudgetMs, logMisfits, type KnownMerchant, type Payments } from './context'
 import { saysPaid } from './evidence'
-import { importRefunds } from './refund'
+import { importRefunds } from './refundList'
 import { lookUpstream } from './refresh'
 import { about, raise } from './raise'
 

@@ -7,37 +7,18 @@ import { Fen } from '../base/money'
 import { makeNonce } from '../base/random'
 import { nowS, type Deadline } from '../base/time'
 import { fieldFaults, flaw, S, S1 } from '../base/validate'
-import {
-  queryRefundOrder,
-  refund as refundInterface,
-  type QueryRefundRequest,
-  type RefundRequest as UpstreamRequest,
-} from '../cloudpay/schema'
+import type { RefundRequest as UpstreamRequest } from '../cloudpay/schema'
 import { orderNumberFault } from '../order/number'
 import type { Order } from '../order/order'
 import type { Refund } from '../order/refund'
 import { hasMoney } from '../order/state'
-import {
-  countRefundSend,
-  findRefund,
-  insertRefund,
-  listRefunds,
-  type NewRefund,
-  type RefundLimit,
-} from '../store/refunds'
-import { aboutOrder, askCloudPay, callBudgetMs, type Payments } from './context'
-import { evidenceForLog, provesPayment } from './evidence'
-import {
-  evidenceOfContent,
-  evidenceOfRefund,
-  evidenceOfRefundQuery,
-  readRefundList,
-  type Listed,
-} from './refundEvidence'
-import { findOwnOrder, lookUpstream } from './refresh'
+import { findRefund, insertRefund, listRefunds, type NewRefund, type RefundLimit } from '../store/refunds'
+import { aboutOrder, type Payments } from './context'
+import { findOwnOrder } from './refresh'
 import { about, raise } from './raise'
+import { advanceRefund } from './refundAsking'
 import { readAgain } from './settle'
-import { readBoth, settleRefund, type Both } from './settleRefund'
+import { readBoth, type Both } from './settleRefund'
 
 /**
  * Refunds: the amount is reserved and the exact text recorded before anything is asked, and every later attempt sends
@@ -92,7 +73,7 @@ export async function createRefund(
   if (out_refund_no === undefined) throw new Fault('refund_number_required')
   const wanted = { out_refund_no, refund_fee: request.refund_fee, reason: request.reason ?? null }
 
-  const recorded = await record(payments, own, wanted, 'request', caller.id)
+  const recorded = await recordRefund(payments, own, wanted, 'request', caller.id)
   // A refund that is on its way is asked about, whether it is new or a repeat.
   const both = await advanceRefund(payments, recorded, deadline).catch((error: unknown) => {
     // It is recorded, and may have been asked for: whatever the database does now, the timer goes on.
@@ -110,32 +91,6 @@ export async function createRefund(
   return { ...both, isNew: recorded.isNew }
 }
 
-/**
- * Money that came late goes back whole. The number is derived from the order's, so that there is one such refund
- * however often and by whomever this is tried. Only after a fresh verified query says paid: `advanceRefund` sees to it.
- */
-export async function refundAutomatically(
-  payments: Payments,
-  order: Order,
-  deadline: Deadline,
-): Promise<void> {
-  const prefix = payments.merchants.ofNumber(order.out_trade_no)!.order_prefix
-  const out_refund_no = derivedNumber(prefix, 'a', order.out_trade_no)
-  const known = await findRefund(payments.store, { out_sub_mch_id: order.out_sub_mch_id, out_refund_no })
-  if (known) {
-    if (known.state === 'requested') await advanceRefund(payments, { order, refund: known }, deadline)
-    return
-  }
-  const fresh = await lookUpstream(payments, order, deadline)
-  if (!provesPayment(fresh.evidence)) return
-  const listed = await importRefunds(payments, fresh.order, deadline)
-  if (!listed?.fits) return
-  const refund_fee = listed.order.total_fee - listed.order.reserved_fen
-  if (refund_fee <= 0) return
-  const wanted = { out_refund_no, refund_fee, reason: null }
-  await sendRefund(payments, await record(payments, listed.order, wanted, 'automatic', 'timer'), deadline)
-}
-
 /** Letters and digits only, at most 32 characters, the same for the same matter. */
 export function derivedNumber(prefix: string, kind: 'a' | 'k', matter: string): string {
   const hash = BigInt(`0x${createHash('sha256').update(matter).digest('hex')}`).toString(36)
@@ -146,7 +101,7 @@ export function derivedNumber(prefix: string, kind: 'a' | 'k', matter: string): 
 
 type Wanted = Pick<Refund, 'out_refund_no' | 'refund_fee' | 'reason'>
 
-async function record(
+export async function recordRefund(
   payments: Payments,
   own: Order,
   wanted: Wanted,
@@ -278,188 +233,4 @@ function ceilings({ settings }: Payments, order: Order, origin: 'request' | 'aut
     // What came late goes back, however often that happens.
     ...(prices.free || origin === 'automatic' ? [] : many),
   ]
-}
-
-// ── asking ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-/** The next step of a refund that is not settled: ask for it, ask for it again, or ask what became of it. */
-export async function advanceRefund(payments: Payments, both: Both, deadline: Deadline): Promise<Both> {
-  if (both.refund.state === 'accepted') return lookAtRefund(payments, both, deadline)
-  if (both.refund.state !== 'requested') return both
-  // It may have arrived: what became of it is asked first.
-  const seen = both.refund.sends > 0 ? await lookAtRefund(payments, both, deadline) : both
-  const { order, refund } = seen
-  if (refund.state !== 'requested') return seen
-  if (refund.origin === 'automatic') {
-    if (order.flag === 'amount_differs') return seen
-    const fresh = await lookUpstream(payments, order, deadline)
-    if (!provesPayment(fresh.evidence)) return readBoth(payments, refund)
-  }
-  if (refund.sends > 0) return sendRefund(payments, await readBoth(payments, refund), deadline)
-  // Refunds made elsewhere count before the first ask, or together they could be more than was paid.
-  const listed = await importRefunds(payments, order, deadline)
-  const current = await readBoth(payments, refund)
-  if (!listed) return current
-  if (listed.fits) return sendRefund(payments, current, deadline)
-  const withdrawn = await settleRefund(payments, current, { proves: 'no_room' })
-  const made = await importRefunds(payments, withdrawn.order, deadline)
-  return { ...withdrawn, order: made?.order ?? withdrawn.order }
-}
-
-async function sendRefund(payments: Payments, both: Both, deadline: Deadline): Promise<Both> {
-  const { order, refund } = both
-  const timeoutMs = callBudgetMs(payments.settings, deadline)
-  if (refund.state !== 'requested' || refund.request_content === null || timeoutMs === undefined) return both
-  let current = refund
-  class Overtaken extends Error {}
-  let answer
-  try {
-    answer = await askCloudPay(payments, order, refundInterface, refund.request_content, {
-      timeoutMs,
-      beforeSend: async () => {
-        if ((await countRefundSend(payments.store, current)) !== 'done') throw new Overtaken()
-        current = { ...current, sends: current.sends + 1, version: current.version + 1 }
-      },
-    })
-  } catch (error) {
-    // Somebody else is working on it, or the count is unknown: nothing was sent by us this time.
-    if (error instanceof Overtaken) return readBoth(payments, refund)
-    throw error
-  }
-  const evidence = evidenceOfRefund(order, current, answer)
-  logRefund(payments, current, 'refund.asked', evidence)
-  return settleRefund(payments, { order, refund: current }, evidence)
-}
-
-async function lookAtRefund(payments: Payments, both: Both, deadline: Deadline): Promise<Both> {
-  const { order, refund } = both
-  const answer = await queryRefunds(payments, order, refund.out_refund_no, deadline)
-  if (!answer) return both
-  const evidence = evidenceOfRefundQuery(order, refund, answer)
-  logRefund(payments, refund, 'refund.looked', evidence)
-  return settleRefund(payments, both, evidence)
-}
-
-async function queryRefunds(
-  payments: Payments,
-  order: Order,
-  out_refund_no: string | undefined,
-  deadline: Deadline,
-) {
-  const timeoutMs = callBudgetMs(payments.settings, deadline)
-  if (timeoutMs === undefined) return undefined
-  const request: QueryRefundRequest = {
-    ...aboutOrder(payments, order),
-    out_trade_no: order.out_trade_no,
-    ...(out_refund_no === undefined ? {} : { out_refund_no }),
-    nonce_str: makeNonce(payments.random),
-  }
-  return askCloudPay(payments, order, queryRefundOrder, JSON.stringify(request), { timeoutMs })
-}
-
-function logRefund(
-  payments: Payments,
-  refund: Refund,
-  event: string,
-  evidence: ReturnType<typeof evidenceOfRefund>,
-): void {
-  payments.log({
-    event,
-    count: `${event}.${evidence.proves}`,
-    out_trade_no: refund.out_trade_no,
-    out_refund_no: refund.out_refund_no,
-    sends: refund.sends,
-    ...evidenceForLog(evidence),
-  })
-}
-
-// ── refunds made elsewhere ─────────────────────────────────────────────────────────────────────────────────────
-
-/**
- * Brings every refund upstream has for this order into our sum: ours are settled by what the list says of them, the
- * others recorded as made in the console. Returns the order as it then is, or nothing if the list could not be had.
- * `fits`: nothing listed had to be left out because our own promises leave no room for it.
- */
-export async function importRefunds(
-  payments: Payments,
-  order: Order,
-  deadline: Deadline,
-): Promise<{ order: Order; fits: boolean } | undefined> {
-  // Refunds of an order that was never paid, as far as we know, are for a person: see the bill.
-  if (!hasMoney(order.state)) return undefined
-  const answer = await queryRefunds(payments, order, undefined, deadline)
-  if (!answer) return undefined
-  const list = readRefundList(order, answer)
-  if (!list.ok) {
-    if (list.fields) {
-      const evidence = { fields: list.fields }
-      await raise(payments, about(order, 'refund_mismatch', evidence))
-    }
-    return undefined
-  }
-  let current = { order, fits: true }
-  for (const listed of list.refunds) {
-    const { order: next, fits } = await importOne(payments, current.order, listed)
-    current = { order: next, fits: current.fits && fits }
-  }
-  return current
-}
-
-async function importOne(
-  payments: Payments,
-  order: Order,
-  listed: Listed,
-): Promise<{ order: Order; fits: boolean }> {
-  const { out_refund_no, refund_fee, content } = listed
-  const key = { out_sub_mch_id: order.out_sub_mch_id, out_refund_no }
-  const evidence = evidenceOfContent(order, content)
-  let current = order
-  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const known = await findRefund(payments.store, key)
-    if (known) {
-      if (known.out_trade_no !== order.out_trade_no || known.refund_fee !== refund_fee) {
-        const differs = {
-          ...about(order, 'refund_mismatch', { out_refund_no, refund_fee }),
-          about: out_refund_no,
-        }
-        await raise(payments, differs)
-        return { order: current, fits: true }
-      }
-      const settled = await settleRefund(payments, { order: current, refund: known }, evidence)
-      return { order: settled.order, fits: true }
-    }
-    // One that failed took nothing: there is nothing to keep in mind. One nobody can tell about may have.
-    const failed = evidence.proves === 'state' && evidence.meaning === 'failed'
-    if (failed || evidence.proves === 'not_found') return { order: current, fits: true }
-    if (refund_fee > current.total_fee - current.reserved_fen) {
-      const exceeds = { out_refund_no, refund_fee, left_fee: current.total_fee - current.reserved_fen }
-      const anomaly = { ...about(current, 'refunds_exceed', exceeds), about: out_refund_no }
-      await raise(payments, anomaly)
-      return { order: current, fits: false }
-    }
-    const at = nowS(payments.clock)
-    const refund: NewRefund = {
-      ...key,
-      out_trade_no: order.out_trade_no,
-      refund_fee,
-      origin: 'console',
-      reason: null,
-      caller: 'console',
-      request_content: null,
-      state: 'accepted',
-      version: 1,
-      created_at: at,
-      updated_at: at,
-      sends: 0,
-      looks: 0,
-      refund_id: null,
-      wallet_state: null,
-    }
-    const detail = { out_refund_no, refund_fee, to_refund: 'accepted', origin: 'console' }
-    const event = { at, kind: 'refund' as const, detail }
-    await insertRefund(payments.store, current, refund, FIRST_DUE_MS, event, [])
-    // Recorded or overtaken: what is there now is read again, and settled by what the list says.
-    current = await readAgain(payments, current)
-  }
-  throw new Fault('database_unavailable', { cause: new Error('lost every race for a refund') })
 }

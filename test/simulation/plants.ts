@@ -59,7 +59,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: 'a refund is not counted before it is sent',
-    file: 'shared/payments/refund.ts',
+    file: 'shared/payments/refundAsking.ts',
     find: "if ((await countRefundSend(payments.store, current)) !== 'done') throw new Overtaken()",
     replace: 'await Promise.resolve()',
     why: 'a no to the second transmission is taken for the only one',
@@ -260,14 +260,14 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: 'refunds made in the console are not imported',
-    file: 'shared/payments/refund.ts',
+    file: 'shared/payments/refundList.ts',
     find: "if (failed || evidence.proves === 'not_found') return",
     replace: "if (failed || evidence.proves !== 'mismatch') return",
     why: 'our sum says there is more left than there is',
   },
   {
     name: 'a late payment is sent back without asking',
-    file: 'shared/payments/refund.ts',
+    file: 'shared/payments/refundLate.ts',
     find: '  const fresh = await lookUpstream(payments, order, deadline)\n  if (!provesPayment(fresh.evidence)) return\n',
     replace: '  const fresh = { order }\n',
     why: 'money goes back that did not come',
