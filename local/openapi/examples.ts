@@ -1,7 +1,7 @@
 import { anomalyId, type Anomaly, type NewAnomaly } from '../../shared/order/anomaly'
 import { dayBegins, viewAnomaly, viewBoardOrder, viewDay } from '../../shared/order/board'
 import type { Order, OrderEvent } from '../../shared/order/order'
-import type { Refund } from '../../shared/order/refund'
+import { UNSENT, type Refund } from '../../shared/order/refund'
 import { viewEvents, viewOrder, viewRefund } from '../../shared/order/view'
 import { handover } from '../../shared/payments/handover'
 
@@ -95,6 +95,7 @@ const refund: Refund = {
   looks: 0,
   refund_id: null,
   wallet_state: null,
+  ...UNSENT,
 }
 
 const events: OrderEvent[] = [

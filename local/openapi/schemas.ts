@@ -100,6 +100,12 @@ const Refund = v.object({
   reason: v.nullable(v.string()),
   created_at: Moment,
   refund_id: v.nullable(v.pipe(v.string(), told('钱包侧退款单号', "the wallet's number"))),
+  by: v.optional(
+    v.pipe(
+      v.literal('person'),
+      told('由人了结：已人工付款，或已放弃', 'a person has ended it: paid out by hand, or given up'),
+    ),
+  ),
 })
 
 const OrderEvent = v.object({

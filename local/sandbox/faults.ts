@@ -1,3 +1,4 @@
+import { ALIPAY_REFUND_STATE, WXPAY_REFUND_STATE } from '../../shared/cloudpay/enums'
 import type { OrderContent, RefundOrderContent } from '../../shared/cloudpay/schema'
 import type { Content, Said } from './answers'
 import { authenInfo, write } from './envelope'
@@ -72,7 +73,13 @@ type Lie = {
 const LIES: Partial<Record<FaultName, Lie>> = {
   'wrong-amount': {
     order: ({ total_fee = 0 }) => ({ total_fee: total_fee + 1 }),
-    refund: ({ refund_fee = 0 }) => ({ refund_fee: refund_fee + 1 }),
+    // Another refund under its number, and one that is done.
+    refund: (refund) => ({
+      refund_fee: (refund.refund_fee ?? 0) + 1,
+      ...(refund.wxpay_refund_order_content_ext
+        ? { wxpay_refund_order_content_ext: { state: WXPAY_REFUND_STATE.succeeded } }
+        : { alipay_refund_order_content_ext: { refund_status: ALIPAY_REFUND_STATE.succeeded } }),
+    }),
   },
   foreign: {
     order: (_, out_trade_no) => ({ out_trade_no }),

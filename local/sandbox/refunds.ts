@@ -70,6 +70,11 @@ export function queryRefunds(far: Far, merchant: SandboxMerchant, request: Query
   const listed = (order?.refunds ?? []).filter(
     (refund) => out_refund_no === undefined || refund.out_refund_no === out_refund_no,
   )
+  if (order && listed.length === 0 && far.switches.noRefundsAnswer === 'no_list')
+    return ok(far, merchant, 'query_refund_order', {
+      nonce_str: freshNonce(far),
+      pay_mch_key: plainMchKey(order),
+    })
   if (!order || listed.length === 0)
     return refuse(far, merchant, Number(far.switches.noRefundsStatus), 'no refunds', 426)
   return ok(far, merchant, 'query_refund_order', {

@@ -59,6 +59,8 @@ export const SWITCHES = {
   refundedWechat: ['4_on_any', '4_on_full'],
   /** The failing status that comes with internal_status 426, no refunds. */
   noRefundsStatus: ['104', '102'],
+  /** What says that there are no refunds: the failing status with 426, or status 0 without a list. */
+  noRefundsAnswer: ['426', 'no_list'],
   /** The internal_status for refunds of an order nobody created. */
   refundsOfNoOrder: ['426', '400'],
   /** Which orders the bill lists. */

@@ -4,7 +4,7 @@
  *
  *   requested ──▶ accepted ──▶ succeeded
  *       │             ├──────▶ failed
- *       ├─────────────┼──────▶ needs_person
+ *       ├─────────────┼──────▶ needs_person ──▶ succeeded, failed: by a person
  *       └──▶ failed, succeeded: an answer may skip a step
  */
 export const REFUND_STATES = [
@@ -46,7 +46,26 @@ export type Refund = {
   /** The wallet's number. */
   refund_id: string | null
   wallet_state: number | null
+  /** When it was last sent, on the database's clock. */
+  sent_at_ms: number | null
+  /** A signed refusal of a repeat: its status, or 407. Nothing is sent under this number any more. */
+  refused: number | null
+  /** When Cloud Pay first said, after that refusal and long after the last transmission, that there is no such refund. */
+  missing_at_ms: number | null
+  /** When a signed answer last said that it is accepted or under way; within the hour. */
+  affirmed_at: number | null
+  /** The key of the person who ended it; null when Cloud Pay's answers did. */
+  ended_by: string | null
 }
+
+/** What a new refund has none of. */
+export const UNSENT = {
+  sent_at_ms: null,
+  refused: null,
+  missing_at_ms: null,
+  affirmed_at: null,
+  ended_by: null,
+} as const satisfies Partial<Refund>
 
 /** What a wallet's refund state says, whatever the platform (product/569/37628). */
 export type RefundMeaning = 'processing' | 'succeeded' | 'failed' | 'needs_person' | 'not_found'

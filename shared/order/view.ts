@@ -48,6 +48,8 @@ export function viewRefund(refund: Refund) {
     reason: refund.reason === '' ? null : refund.reason,
     created_at: moment(refund.created_at),
     refund_id: refund.refund_id,
+    /** A person has ended it: paid out by hand, or given up. Left out when Cloud Pay's answers did. */
+    ...(refund.ended_by === null ? {} : { by: 'person' as const }),
   }
 }
 

@@ -233,7 +233,7 @@ async function comparePayment(
     current = look.order
     const refunded = content.refunded_fee ?? 0
     if (refunded !== current.refunded_fen) {
-      current = (await importRefunds(payments, current, deadline))?.order ?? current
+      current = (await importRefunds(payments, current, deadline)).order
     }
   }
   const fields = differs()

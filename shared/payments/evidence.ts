@@ -126,7 +126,7 @@ const meaningOf = (order: Order, state: number): Meaning | undefined =>
 export const saysPaid = (meaning: Meaning): boolean => meaning === 'paid' || meaning === 'paid_then_refund'
 
 /** A fresh, verified "paid" about this very order: what an automatic refund needs before it is sent. */
-export const provesPayment = (evidence: Evidence): boolean =>
+export const provesPayment = (evidence: Evidence): evidence is Extract<Evidence, { proves: 'wallet' }> =>
   evidence.proves === 'wallet' && saysPaid(evidence.meaning)
 
 /** From the extension of the order's own platform; the other one proves nothing. */

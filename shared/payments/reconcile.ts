@@ -4,7 +4,7 @@ import { nowS, type Deadline } from '../base/time'
 import type { Order } from '../order/order'
 import { isKnownRefundState } from '../order/refund'
 import { FRUITLESS_MAX, nextLookS, nextRefundLookS, EXPIRY_GRACE_S } from '../order/schedule'
-import { isKnownState, isOpen } from '../order/state'
+import { isKnownState, isOpen, walletMeaning } from '../order/state'
 import { useUpTo } from '../store/counters'
 import {
   claimDueOrder,
@@ -22,7 +22,7 @@ import { enterClosing, pushClosing } from './close'
 import type { KnownMerchant, Payments } from './context'
 import { advanceRefund } from './refundAsking'
 import { refundAutomatically } from './refundLate'
-import { importRefunds } from './refundList'
+import { importRefunds, isUnexplained } from './refundList'
 import { isMicro } from './micro'
 import { lookUpstream } from './refresh'
 import { about, raise } from './raise'
@@ -231,8 +231,10 @@ async function followMoney(payments: Payments, order: ReadOrder, deadline: Deadl
     // Once promised, the refund has a row and a time of its own.
     return { order: after, learned: after.reserved_fen > 0 || after.state === 'refunded' }
   }
-  const listed = await importRefunds(payments, order, deadline)
-  return { order: listed?.order ?? order, learned: listed !== undefined }
+  const list = await importRefunds(payments, order, deadline)
+  const { pay_platform, wallet_state, trade_type, reserved_fen } = list.order
+  const meaning = wallet_state === null ? undefined : walletMeaning(pay_platform, wallet_state, trade_type)
+  return { order: list.order, learned: list.read && !isUnexplained(meaning, list, reserved_fen) }
 }
 
 async function flagIfHopeless(payments: Payments, order: Order, fruitless: number): Promise<Order> {

@@ -11,10 +11,11 @@ import type { RefundRequest as UpstreamRequest } from '../cloudpay/schema'
 import { orderNumberFault } from '../order/number'
 import type { Order } from '../order/order'
 import type { Refund } from '../order/refund'
-import { hasMoney } from '../order/state'
+import { canStillChange, hasMoney } from '../order/state'
+import { claimLook } from '../store/orders'
 import { findRefund, insertRefund, listRefunds, type NewRefund, type RefundLimit } from '../store/refunds'
 import { aboutOrder, type Payments } from './context'
-import { findOwnOrder } from './refresh'
+import { findOwnOrder, LOOK_INTERVAL_MS, lookUpstream } from './refresh'
 import { about, raise } from './raise'
 import { advanceRefund } from './refundAsking'
 import { readAgain } from './settle'
@@ -64,7 +65,7 @@ export async function createRefund(
   deadline: Deadline,
 ): Promise<Both & { isNew: boolean }> {
   if (caller.kind !== 'merchant') throw new Fault('caller_not_allowed')
-  const own = await findOwnOrder(payments, caller, out_trade_no)
+  const own = await lookIfUnpaid(payments, await findOwnOrder(payments, caller, out_trade_no), deadline)
   const prefix = payments.merchants.ofNumber(out_trade_no)!.order_prefix
   const out_refund_no =
     request.out_refund_no ??
@@ -89,6 +90,14 @@ export async function createRefund(
     })
   }
   return { ...both, isNew: recorded.isNew }
+}
+
+/** The payment may be a moment old, and not seen here yet: Cloud Pay is asked once before anybody is told no. */
+async function lookIfUnpaid(payments: Payments, order: Order, deadline: Deadline): Promise<Order> {
+  if (hasMoney(order.state) || !canStillChange(order.state)) return order
+  return (await claimLook(payments.store, order, LOOK_INTERVAL_MS)) === 'done'
+    ? (await lookUpstream(payments, order, deadline)).order
+    : readAgain(payments, order)
 }
 
 /** Letters and digits only, at most 32 characters, the same for the same matter. */
@@ -155,7 +164,7 @@ export async function recordRefund(
         payer: payments.payerTag(order),
         ...detail,
       })
-      return { ...(await readBoth(payments, { ...refund, next_due_at_ms: null })), isNew: true }
+      return { ...(await readBoth(payments, refund)), isNew: true }
     }
   }
   throw new Fault('database_unavailable', { cause: new Error('lost every race for a new refund') })

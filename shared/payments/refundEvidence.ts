@@ -25,8 +25,15 @@ export type RefundEvidence =
       wallet_state: number
       refund_id: string | null
     }
-  /** A signed "no such refund". After an unknown it proves nothing: the request may still be under way. */
-  | { proves: 'not_found' }
+  /**
+   * A signed "no such refund". After an unknown it proves nothing: the request may still be under way. `signedNone`: said
+   * with internal_status 426, and not by the wallet's own state.
+   */
+  | { proves: 'not_found'; signedNone: boolean }
+  /** The same, after a refused repeat and long after the last transmission. Once it proves nothing; see refundRefused.ts. */
+  | { proves: 'missing'; nowMs: number }
+  /** All of it together: no transmission of it ever arrived, and none will. */
+  | { proves: 'never_arrived' }
   /** Refunds made elsewhere leave no money for one that was never sent. */
   | { proves: 'no_room' }
   | { proves: 'mismatch'; fields: string[] }
@@ -56,7 +63,7 @@ export function evidenceOfRefundQuery(
 ): RefundEvidence {
   if (answer.outcome === 'no') {
     return answer.internalStatus === INTERNAL_STATUS.noRefunds
-      ? { proves: 'not_found' }
+      ? { proves: 'not_found', signedNone: true }
       : { proves: 'nothing', why: `status_${answer.status}`, said: answer.said }
   }
   if (answer.outcome !== 'yes') return withoutProof(answer)
@@ -73,7 +80,7 @@ export function evidenceOfContent(order: Order, content: RefundOrderContent): Re
   if (wallet_state === undefined) return nothing('wallet_state_missing')
   const meaning = REFUND_MEANING[order.pay_platform]?.[wallet_state]
   if (meaning === undefined) return nothing(`wallet_state_${wallet_state}`)
-  if (meaning === 'not_found') return { proves: 'not_found' }
+  if (meaning === 'not_found') return { proves: 'not_found', signedNone: false }
   // "The server is working on it": never a final no.
   if (isTransforming(content) && meaning === 'failed') return nothing('is_transforming')
   return { proves: 'state', meaning, wallet_state, refund_id: content.refund_id ?? null }
@@ -82,30 +89,38 @@ export function evidenceOfContent(order: Order, content: RefundOrderContent): Re
 export type Listed = { content: RefundOrderContent; out_refund_no: string; refund_fee: number }
 
 /**
- * Every refund upstream has for an order, made by us or not; or why this cannot be told. One element that is not
- * about our order makes the whole list worth nothing.
+ * Every refund upstream has for an order, made by us or not; or why this cannot be told. One element that is not about
+ * our order, or cannot be read, makes the whole list worth nothing.
  */
-export function readRefundList(
-  order: Order,
-  answer: Answer<RefundAnswer>,
-): { ok: true; refunds: Listed[] } | { ok: false; why: string; fields?: string[]; at?: string[] } {
+export type ReadList =
+  | { ok: true; refunds: Listed[] }
+  /** Signed, and no list: status 0 without one (which says "none" to Tencent's SDKs), or a refusal that is not "none". */
+  | { ok: false; why: string; is: 'silent' | 'refused'; said?: string | null }
+  | { ok: false; why: string; is: 'unreadable'; at?: string[] }
+  | { ok: false; why: string; is: 'mismatch'; fields: string[] }
+
+export function readRefundList(order: Order, answer: Answer<RefundAnswer>): ReadList {
   if (answer.outcome === 'no') {
     return answer.internalStatus === INTERNAL_STATUS.noRefunds
       ? { ok: true, refunds: [] }
-      : { ok: false, why: `status_${answer.status}` }
+      : { ok: false, why: `status_${answer.status}`, is: 'refused', said: answer.said }
   }
-  if (answer.outcome !== 'yes') return { ok: false, ...whyOf(answer) }
+  if (answer.outcome !== 'yes') return { ok: false, is: 'unreadable', ...whyOf(answer) }
   const { refund_order_content: listed } = answer.member
-  if (listed === undefined) return { ok: false, why: 'list_missing' }
+  if (listed === undefined) {
+    const fields = foreignIds(order, answer.member)
+    if (fields.length > 0) return { ok: false, why: 'mismatch', is: 'mismatch', fields }
+    return { ok: false, why: 'list_missing', is: 'silent' }
+  }
   const refunds: Listed[] = []
   for (const content of listed) {
     const { out_refund_no = '', refund_fee = 0 } = content
     // Its number and amount are news to us; everything else has to fit.
     const { different, missing } = faultsOf(order, { out_refund_no, refund_fee }, content, answer.member)
-    if (different.length > 0) return { ok: false, why: 'mismatch', fields: different }
-    if (missing.length > 0) return { ok: false, why: 'echo_missing', at: missing }
+    if (different.length > 0) return { ok: false, why: 'mismatch', is: 'mismatch', fields: different }
+    if (missing.length > 0) return { ok: false, why: 'echo_missing', is: 'unreadable', at: missing }
     const usable = out_refund_no !== '' && out_refund_no.length <= 64 && Number.isSafeInteger(refund_fee)
-    if (!usable || refund_fee <= 0) return { ok: false, why: 'mismatch', fields: [] }
+    if (!usable || refund_fee <= 0) return { ok: false, why: 'mismatch', is: 'mismatch', fields: [] }
     refunds.push({ content, out_refund_no, refund_fee })
   }
   return { ok: true, refunds }
@@ -118,7 +133,10 @@ function theOne(
   { refund_order_content: listed = [], ...member }: RefundAnswer,
 ): { content: RefundOrderContent } | RefundEvidence {
   const at = 'refund_order_content.out_refund_no'
-  if (listed.length === 0) return nothing('list_missing')
+  if (listed.length === 0) {
+    const fields = foreignIds(order, member)
+    return fields.length > 0 ? { proves: 'mismatch', fields } : nothing('list_missing')
+  }
   const ours = listed.filter((one) => one.out_refund_no === refund.out_refund_no)
   const [content] = ours
   if (content === undefined && listed.some((one) => one.out_refund_no === undefined))
@@ -127,6 +145,12 @@ function theOne(
   const { different, missing } = faultsOf(order, refund, content, member)
   if (different.length > 0) return { proves: 'mismatch', fields: different }
   return missing.length > 0 ? nothing('echo_missing', missing) : { content }
+}
+
+/** Of an answer that speaks of no refund: whether it is at least not about somebody else. */
+const foreignIds = (order: Order, member: Omit<RefundAnswer, 'refund_order_content'>): string[] => {
+  const ids = refundEchoes.filter(({ at }) => at.startsWith('pay_mch_key.'))
+  return echoFaults(ids, member, { ...order, out_refund_no: '', refund_fee: 0 }).different
 }
 
 function faultsOf(

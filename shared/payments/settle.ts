@@ -10,7 +10,7 @@ import type { Payments } from './context'
 import { isFinalNo, saysPaid, takesNumberAway, type Evidence } from './evidence'
 import { orderMessage } from './messages'
 import { about } from './raise'
-import { shippingMessages } from './shipping'
+import { shippingBeside } from './shipping'
 
 /** What an order's row becomes: the change, the event that tells of it, and who else is to be told. */
 export type Move = {
@@ -61,8 +61,11 @@ export async function settle<O extends Order>(payments: Payments, order: O, evid
 /** Writes a move, and says so in the log once it is committed. */
 export async function carryOut(payments: Payments, order: Order, move: Move, at: number) {
   const { change, kind, detail, note, anomalies } = move
-  const messages = [...(move.messages ?? []), ...shippingMessages(payments, order, change, at)]
-  const beside = { messages, ...(anomalies ? { anomalies } : {}) }
+  const shipping = shippingBeside(payments, order, change, at)
+  const beside = {
+    messages: [...(move.messages ?? []), ...shipping.messages],
+    anomalies: [...(anomalies ?? []), ...shipping.anomalies],
+  }
   const outcome = await moveOrder(
     payments.store,
     order,

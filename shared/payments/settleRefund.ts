@@ -1,13 +1,21 @@
 import { Fault } from '../base/errors'
 import { nowS } from '../base/time'
+import { INTERNAL_STATUS, STATUS } from '../cloudpay/enums'
 import type { NewAnomaly } from '../order/anomaly'
 import type { NewMessage } from '../order/message'
 import type { EventDetail, Order } from '../order/order'
 import { holdsMoney, isKnownRefundState, isSettled, type Refund, type RefundState } from '../order/refund'
 import { nextRefundLookS } from '../order/schedule'
 import { isKnownState } from '../order/state'
-import { moved, type Change } from '../store/orders'
-import { findRefund, moveRefund, type RefundChange } from '../store/refunds'
+import { moved, type Change, type OrderKey } from '../store/orders'
+import {
+  affirmRefund,
+  findRefund,
+  listRefunds,
+  moveRefund,
+  type RefundChange,
+  type RefundKey,
+} from '../store/refunds'
 import type { Payments } from './context'
 import { mayBeFinal } from './evidence'
 import { refundMessage } from './messages'
@@ -27,8 +35,8 @@ export async function settleRefund(payments: Payments, both: Both, evidence: Ref
   let { order, refund } = both
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const at = nowS(payments.clock)
-    const move = decideRefund(order, refund, evidence, at)
-    if (move === undefined) return { order, refund }
+    const move = decideRefund(order, refund, evidence, { at, tried: await triedByItself(payments, order) })
+    if (move === undefined) return { order, refund: await affirmed(payments, refund, evidence, at) }
     const { change, detail, note, messages, anomalies } = move
     const kind = 'refund' as const
     const outcome = await moveRefund(
@@ -56,7 +64,31 @@ export async function settleRefund(payments: Payments, both: Both, evidence: Ref
   throw new Fault('database_unavailable', { cause: new Error('lost every race for a refund') })
 }
 
-export async function readBoth(payments: Payments, key: Refund): Promise<Both> {
+/** How often money that came late was sent back by itself: after the second time it is tried daily. */
+async function triedByItself(payments: Payments, order: Order): Promise<number> {
+  if (order.state !== 'paid_after_close') return 0
+  const refunds = await listRefunds(payments.store, order)
+  return refunds.filter(({ origin }) => origin === 'automatic').length
+}
+
+const AFFIRM_EVERY_S = 3600
+
+/** Nothing has moved, but a signed answer says that it is under way: remembered, for whoever would like to give it up. */
+async function affirmed(
+  payments: Payments,
+  refund: Refund,
+  evidence: RefundEvidence,
+  at: number,
+): Promise<Refund> {
+  if (!saysUnderWay(evidence) || at - (refund.affirmed_at ?? 0) < AFFIRM_EVERY_S) return refund
+  await affirmRefund(payments.store, refund, at)
+  return { ...refund, affirmed_at: at }
+}
+
+const saysUnderWay = (evidence: RefundEvidence): boolean =>
+  evidence.proves === 'accepted' || (evidence.proves === 'state' && evidence.meaning === 'processing')
+
+export async function readBoth(payments: Payments, key: RefundKey & OrderKey): Promise<Both> {
   const refund = await findRefund(payments.store, key)
   if (!refund) throw new Fault('database_unavailable', { cause: new Error('a refund row has vanished') })
   return { order: await readAgain(payments, refund), refund }
@@ -70,39 +102,68 @@ type RefundMove = {
   anomalies: NewAnomaly[]
 }
 
+/** When money that came late is tried to be sent back again, after a refund of it has failed. */
+const AGAIN_S = 3600
+const AGAIN_LATER_S = 86_400
+
 /** Pure: what this evidence makes of this refund and of its order's money, or nothing. */
 export function decideRefund(
   order: Order,
   refund: Refund,
   evidence: RefundEvidence,
-  at: number,
+  { at, tried }: { at: number; tried: number },
 ): RefundMove | undefined {
   if (!isKnownState(order.state) || !isKnownRefundState(refund.state)) return undefined
+  const isAsked = refund.state === 'requested'
   switch (evidence.proves) {
     case 'accepted':
-      return refund.state === 'requested' ? step('accepted') : undefined
-    case 'refused':
+      return isAsked ? step('accepted', {}, { affirmed_at: at }) : undefined
+    case 'refused': {
+      if (!isAsked) return undefined
+      const { status, internalStatus, said } = evidence
       // Only as the answer to the only transmission ever made: after an unknown this no may be about the second one
       // while the first is being carried out.
-      return refund.state === 'requested' && refund.sends === 1 && mayBeFinal(evidence.internalStatus)
-        ? { ...step('failed', { status: evidence.status }), note: evidence.said }
-        : undefined
+      if (refund.sends === 1 && mayBeFinal(internalStatus))
+        return { ...step('failed', { status }), note: said }
+      if (refund.refused !== null || internalStatus === 'unreadable') return undefined
+      // Nothing is sent under this number any more. 104 says that the repeat was not taken, so the first may never have
+      // arrived; 102 and 407 say that the number is known, and a person has to see as what.
+      const refused = mayBeFinal(internalStatus) ? status : INTERNAL_STATUS.numberReusedWithOtherContent
+      const reason = 'refused_when_sent_again'
+      const anomalies =
+        refused === STATUS.failed ? [] : [matter('refund_unresolved', { reason, status: refused })]
+      return written({ reason, status: refused }, anomalies, { refused }, said)
+    }
     case 'rejected':
       // Asked again and again, it says the same: once is enough.
-      return refund.state === 'requested' && refund.sends === 1
-        ? note({ reason: `status_${evidence.status}` }, [], evidence.said)
+      return isAsked && refund.sends === 1
+        ? written({ reason: `status_${evidence.status}` }, [], {}, evidence.said)
         : undefined
     case 'no_room':
-      return refund.state === 'requested' && refund.sends === 0 ? step('failed') : undefined
+      return isAsked && refund.sends === 0 ? step('failed') : undefined
+    case 'missing':
+      return isAsked && refund.refused === STATUS.failed && refund.missing_at_ms === null
+        ? written({ reason: 'not_found_after_refusal' }, [], { missing_at_ms: evidence.nowMs })
+        : undefined
+    case 'never_arrived':
+      return isAsked && refund.refused === STATUS.failed && refund.missing_at_ms !== null
+        ? step('failed', { status: STATUS.failed, reason: 'never_arrived' })
+        : undefined
     case 'state': {
-      if (isSettled(refund.state) && refund.state !== 'needs_person') return undefined
       const { meaning, wallet_state, refund_id } = evidence
+      // Money went back that our sum says is there.
+      if (refund.state === 'failed' && meaning === 'succeeded' && refund.wallet_state !== wallet_state) {
+        const reason = 'failed_here_succeeded_there'
+        return written({ reason, wallet_state }, [matter('refund_mismatch', { reason })], { wallet_state })
+      }
+      if (isSettled(refund.state) && refund.state !== 'needs_person') return undefined
       const to = meaning === 'processing' ? 'accepted' : meaning
       if (refund.state === to || (refund.state === 'needs_person' && to !== 'succeeded')) return undefined
-      return step(to, { wallet_state }, { wallet_state, refund_id })
+      const underWay = meaning === 'processing' ? { affirmed_at: at } : {}
+      return step(to, { wallet_state }, { wallet_state, refund_id, ...underWay })
     }
     case 'mismatch':
-      return note({ reason: 'answer_does_not_match_refund', fields: evidence.fields }, [
+      return written({ reason: 'answer_does_not_match_refund', fields: evidence.fields }, [
         matter('refund_mismatch', { fields: evidence.fields }),
       ])
     case 'not_found':
@@ -110,10 +171,15 @@ export function decideRefund(
       return undefined
   }
 
-  /** Nothing moves; it is written down. */
-  function note(detail: EventDetail, anomalies: NewAnomaly[], said: string | null = null): RefundMove {
+  /** No money moves; it is written down. */
+  function written(
+    detail: EventDetail,
+    anomalies: NewAnomaly[],
+    change: RefundChange = {},
+    said: string | null = null,
+  ): RefundMove {
     return {
-      change: { refund: {}, order: {} },
+      change: { refund: change, order: {} },
       detail: { out_refund_no: refund.out_refund_no, ...detail },
       note: said,
       messages: [],
@@ -121,11 +187,7 @@ export function decideRefund(
     }
   }
 
-  function step(
-    state: RefundState,
-    notes: Record<string, number> = {},
-    more: Partial<Pick<Refund, 'wallet_state' | 'refund_id'>> = {},
-  ): RefundMove {
+  function step(state: RefundState, notes: EventDetail = {}, more: RefundChange = {}): RefundMove {
     const after = { ...refund, state, ...more }
     const { refund_fee: fee, out_refund_no } = refund
     const refunded_fen = order.refunded_fen + (state === 'succeeded' ? fee : 0)
@@ -133,6 +195,8 @@ export function decideRefund(
     const money: Change = {
       ...(state === 'succeeded' ? { refunded_fen } : {}),
       ...(released ? { reserved_fen: order.reserved_fen - fee } : {}),
+      // Money that came late still has to go back, whoever asked for the refund that failed.
+      ...(released && goesBack(order) ? { due_in_ms: (tried > 1 ? AGAIN_LATER_S : AGAIN_S) * 1000 } : {}),
       // The whole amount went back: the purchase is free for another attempt.
       ...(refunded_fen === order.total_fee
         ? { state: 'refunded' as const, purchase_slot: null, due_in_ms: null }
@@ -151,21 +215,28 @@ export function decideRefund(
       },
       detail: { out_refund_no, refund_fee: fee, from_refund: refund.state, to_refund: state, ...notes },
       messages: told ? [refundMessage(told, moved(order, money), after, at)] : [],
-      anomalies:
-        state === 'needs_person'
-          ? [matter('refund_needs_person', { refund_fee: fee })]
-          : // Nobody waits for the answer to one we made ourselves, and another number would be another refund.
-            state === 'failed' && refund.origin === 'automatic'
-            ? [matter('refund_unresolved', { refund_fee: fee })]
-            : [],
+      anomalies: anomaliesOf(state),
     }
+  }
+
+  function anomaliesOf(state: RefundState): NewAnomaly[] {
+    const { refund_fee } = refund
+    if (state === 'needs_person') return [matter('refund_needs_person', { refund_fee })]
+    // Nobody waits for the answer to one we made ourselves. Each attempt has a number of its own, and all are one matter.
+    if (state === 'failed' && refund.origin === 'automatic')
+      return [{ ...matter('refund_unresolved', { refund_fee }), about: 'automatic' }]
+    return []
   }
 
   function matter(
     kind: 'refund_mismatch' | 'refund_needs_person' | 'refund_unresolved',
-    more: Record<string, number | string[]>,
+    more: NewAnomaly['evidence'],
   ): NewAnomaly {
     const { out_refund_no } = refund
     return { ...about(order, kind, { out_refund_no, ...more }), about: out_refund_no }
   }
 }
+
+/** Money that came for a closed order, and that is not kept. */
+const goesBack = ({ state, late_policy, flag }: Order): boolean =>
+  state === 'paid_after_close' && late_policy === 'refund' && (flag === null || flag === 'unresolved')

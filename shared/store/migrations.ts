@@ -265,4 +265,17 @@ export const migrations = (dialect: Dialect): Record<string, Migration> => ({
       await sql`ALTER TABLE order_events ADD COLUMN note varchar(255)`.execute(db)
     },
   },
+  '0009_refund_ends': {
+    async up(db: Kysely<unknown>) {
+      for (const column of [
+        'sent_at_ms bigint',
+        'refused integer',
+        'missing_at_ms bigint',
+        'affirmed_at bigint',
+        'ended_by varchar(64)',
+      ]) {
+        await sql`ALTER TABLE refunds ADD COLUMN ${sql.raw(column)}`.execute(db)
+      }
+    },
+  },
 })

@@ -1,9 +1,10 @@
 import type { Selectable } from 'kysely'
 import type { Order } from '../order/order'
-import { isKnownRefundState, type Refund } from '../order/refund'
+import { isKnownRefundState, type Refund, type UNSENT } from '../order/refund'
 import { IllegalMove } from '../order/state'
 import type { Beside } from './beside'
 import { sayUse, type Limit } from './counters'
+import { databaseNowMs } from './dialect'
 import type { Store } from './open'
 import { guardOf, sayMove, type Change, type MoveEvent, type OrderKey } from './orders'
 import { parametersOf, statement } from './statements'
@@ -44,7 +45,7 @@ export async function listRefunds(store: Store, key: OrderKey): Promise<Refund[]
   return (await read<Selectable<RefundsTable>>(store, findByOrder(store, key))).map(toRefund)
 }
 
-export type NewRefund = Omit<Refund, 'next_due_at_ms'>
+export type NewRefund = Omit<Refund, 'next_due_at_ms' | keyof typeof UNSENT>
 
 const REFUND_COLUMNS = Object.keys({
   out_sub_mch_id: true,
@@ -110,7 +111,19 @@ export async function insertRefund(
   return why ?? outcome
 }
 
-export type RefundChange = Partial<Pick<Refund, 'state' | 'refund_id' | 'wallet_state' | 'looks'>> & {
+export type RefundChange = Partial<
+  Pick<
+    Refund,
+    | 'state'
+    | 'refund_id'
+    | 'wallet_state'
+    | 'looks'
+    | 'refused'
+    | 'missing_at_ms'
+    | 'affirmed_at'
+    | 'ended_by'
+  >
+> & {
   due_in_ms?: number | null
 }
 type RefundGuard = RefundKey & Pick<Refund, 'version' | 'state'>
@@ -156,10 +169,14 @@ export async function moveRefund(
   })
 }
 
-const countRow = statement<RefundGuard>((db, given) =>
+const countRow = statement<RefundGuard>((db, given, store) =>
   db
     .updateTable('refunds')
-    .set((eb) => ({ sends: eb('sends', '+', 1), version: eb('version', '+', 1) }))
+    .set((eb) => ({
+      sends: eb('sends', '+', 1),
+      version: eb('version', '+', 1),
+      sent_at_ms: databaseNowMs(store.dialect),
+    }))
     .where('out_sub_mch_id', '=', given.out_sub_mch_id)
     .where('out_refund_no', '=', given.out_refund_no)
     .where('version', '=', given.version)
@@ -171,6 +188,21 @@ export async function countRefundSend(store: Store, refund: Refund): Promise<Out
   const { out_sub_mch_id, out_refund_no, version, state } = refund
   return writeOne(store, countRow(store, { out_sub_mch_id, out_refund_no, version, state }))
 }
+
+const affirmRow = statement<RefundKey & { at: number }>((db, given) =>
+  db
+    .updateTable('refunds')
+    .set({ affirmed_at: given.at })
+    .where('out_sub_mch_id', '=', given.out_sub_mch_id)
+    .where('out_refund_no', '=', given.out_refund_no),
+)
+
+/** A signed answer says that it is under way, as is known already: not a change, so its version stays. */
+export const affirmRefund = (
+  store: Store,
+  { out_sub_mch_id, out_refund_no }: RefundKey,
+  at: number,
+): Promise<Outcome> => writeOne(store, affirmRow(store, { out_sub_mch_id, out_refund_no, at }))
 
 const postponeRow = statement<RefundKey & { seen: number; due_ms: number }>((db, given, store) =>
   db

@@ -29,7 +29,7 @@ export const BIG = {
     'purged_at',
     'shipped_at',
   ],
-  refunds: ['created_at', 'updated_at', 'next_due_at_ms'],
+  refunds: ['created_at', 'updated_at', 'next_due_at_ms', 'sent_at_ms', 'missing_at_ms', 'affirmed_at'],
   outbox: ['created_at', 'delivered_at', 'next_due_at_ms'],
   anomalies: ['first_at', 'last_at', 'resolved_at'],
 } as const

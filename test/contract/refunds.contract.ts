@@ -1,4 +1,5 @@
 import type { NewMessage } from '../../shared/order/message'
+import { UNSENT } from '../../shared/order/refund'
 import type { Order } from '../../shared/order/order'
 import type { Beside } from '../../shared/store/beside'
 import { listDueRefunds } from '../../shared/store/due'
@@ -77,12 +78,12 @@ export function refundsContract(kind: Kind): void {
         state: 'paid',
       })
       const { next_due_at_ms, ...kept } = (await findRefund(store, refund))!
-      expect(kept).toEqual(refund)
+      expect(kept).toEqual({ ...refund, ...UNSENT })
       expectTime(next_due_at_ms, span, DUE_MS)
       expect((await listEvents(store, order)).at(-1)).toEqual({
         ...{ ...EVENT, seq: after.version, from_state: 'paid', to_state: 'paid' },
       })
-      expect(await listRefunds(store, order)).toEqual([{ ...refund, next_due_at_ms }])
+      expect(await listRefunds(store, order)).toEqual([{ ...refund, ...UNSENT, next_due_at_ms }])
     })
 
     test('may be never due, and takes what goes beside it along', async () => {

@@ -6,7 +6,7 @@ import { Secret } from '../../shared/base/secrets'
 import { evidenceOfCreate, evidenceOfQuery, isFinalNo } from '../../shared/payments/evidence'
 import { evidenceOfRefund, evidenceOfRefundQuery, readRefundList } from '../../shared/payments/refundEvidence'
 import type { Order } from '../../shared/order/order'
-import type { Refund } from '../../shared/order/refund'
+import { UNSENT, type Refund } from '../../shared/order/refund'
 import { newOrder } from '../support/orders'
 import { newRefund } from '../support/refunds'
 import { put, type Content } from '../support/tamper'
@@ -23,6 +23,7 @@ const ALIPAY = { ...WECHAT, pay_platform: 2, payer_field: 'user_id', payer_id: '
 const ourRefund = (order: Order): Refund => ({
   ...newRefund(order, { refund_fee: 880, sends: 1 }),
   next_due_at_ms: null,
+  ...UNSENT,
 })
 
 const keyOf = (order: Order) => ({

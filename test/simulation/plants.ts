@@ -2,8 +2,8 @@ import type { Edit } from '../support/planting'
 
 /**
  * Faults planted on purpose, one at a time: each takes away one thing the code does so that no payment is lost,
- * doubled or invented. The simulator has to notice every one of them within a thousand runs; one that it does not
- * notice is either a guard that guards nothing or a hole in the simulator.
+ * doubled or invented. The simulator has to notice every one of them within a thousand runs, or a staged scene; one that
+ * neither notices is either a guard that guards nothing or a hole in the simulator.
  */
 export type Plant = Edit & {
   name: string
@@ -11,6 +11,8 @@ export type Plant = Edit & {
   also?: readonly Edit[]
   /** What goes wrong without it. */
   why: string
+  /** Two things have to happen in one moment, or after a silence: a staged scene notices it, see refundRaces.ts. */
+  staged?: true
 }
 
 export const PLANTS: readonly Plant[] = [
@@ -67,8 +69,8 @@ export const PLANTS: readonly Plant[] = [
   {
     name: 'a refused refund is final whatever was sent before',
     file: 'shared/payments/settleRefund.ts',
-    find: "return refund.state === 'requested' && refund.sends === 1 &&",
-    replace: "return refund.state === 'requested' &&",
+    find: 'if (refund.sends === 1 && mayBeFinal(internalStatus))',
+    replace: 'if (mayBeFinal(internalStatus))',
     why: 'the first transmission is carried out, and our row says that it failed',
   },
 
@@ -76,8 +78,8 @@ export const PLANTS: readonly Plant[] = [
   {
     name: 'an unsigned success is believed',
     file: 'shared/cloudpay/envelope.ts',
-    find: 'if (!signed && read.output.status === STATUS.ok)',
-    replace: 'if (!signed && read.output.status === -1)',
+    find: 'if (!signed && answer.value.status === STATUS.ok)',
+    replace: 'if (!signed && answer.value.status === -1)',
     why: 'whoever sits in between pays for nothing',
   },
   {
@@ -239,7 +241,7 @@ export const PLANTS: readonly Plant[] = [
     file: 'shared/payments/close.ts',
     find: '  const after = await lookUpstream(payments, before.order, deadline)\n',
     replace:
-      "  const after = await lookUpstream(payments, before.order, deadline)\n  if (!refused && after.order.state === 'closing') return { ...after, order: await settle(payments, after.order, { proves: 'wallet', meaning: 'closed', wallet_state: 7, money: { transaction_id: null, paid_at: null, cash_fee: null, settlement_total_fee: null }, notes: {} }) }\n",
+      "  const after = await lookUpstream(payments, before.order, deadline)\n  if (!refusal && after.order.state === 'closing') return { ...after, order: await settle(payments, after.order, { proves: 'wallet', meaning: 'closed', wallet_state: 7, money: { transaction_id: null, paid_at: null, cash_fee: null, settlement_total_fee: null }, notes: {} }) }\n",
     why: 'a close nobody answered, and the payer pays',
   },
 
@@ -261,15 +263,15 @@ export const PLANTS: readonly Plant[] = [
   {
     name: 'refunds made in the console are not imported',
     file: 'shared/payments/refundList.ts',
-    find: "if (failed || evidence.proves === 'not_found') return",
-    replace: "if (failed || evidence.proves !== 'mismatch') return",
+    find: '    if (tookNothing) return { order: current',
+    replace: "    if (tookNothing || evidence.proves !== 'mismatch') return { order: current",
     why: 'our sum says there is more left than there is',
   },
   {
     name: 'a late payment is sent back without asking',
     file: 'shared/payments/refundLate.ts',
     find: '  const fresh = await lookUpstream(payments, order, deadline)\n  if (!provesPayment(fresh.evidence)) return\n',
-    replace: '  const fresh = { order }\n',
+    replace: "  const fresh = { order, evidence: { meaning: 'paid' as const } }\n",
     why: 'money goes back that did not come',
   },
   {
@@ -282,8 +284,8 @@ export const PLANTS: readonly Plant[] = [
   {
     name: 'an accepted refund counts as done',
     file: 'shared/payments/settleRefund.ts',
-    find: "return refund.state === 'requested' ? step('accepted') : undefined",
-    replace: "return refund.state === 'requested' ? step('succeeded') : undefined",
+    find: "return isAsked ? step('accepted', {}, { affirmed_at: at }) : undefined",
+    replace: "return isAsked ? step('succeeded', {}, { affirmed_at: at }) : undefined",
     why: 'what was accepted may fail',
   },
   {
@@ -292,6 +294,54 @@ export const PLANTS: readonly Plant[] = [
     find: '  return (await read<object>(store, selectRefunds(store, page))).map((row) =>',
     replace: '  return (await read<object>(store, selectRefunds(store, page))).slice(0, 0).map((row) =>',
     why: 'a refund that got no answer is never asked for again',
+  },
+
+  {
+    name: 'a refund that is being sent is released because there is no room',
+    file: 'shared/payments/settleRefund.ts',
+    find: "return isAsked && refund.sends === 0 ? step('failed') : undefined",
+    replace: "return isAsked ? step('failed') : undefined",
+    why: 'it goes back, and our sum says that it did not',
+    staged: true,
+  },
+  {
+    name: 'our number with another amount settles ours',
+    file: 'shared/payments/refundList.ts',
+    find: 'if (known.out_trade_no !== order.out_trade_no || known.refund_fee !== refund_fee) {',
+    replace: 'if (known.out_trade_no !== order.out_trade_no) {',
+    why: 'what became of another refund is taken for what became of ours',
+    staged: true,
+  },
+  {
+    name: 'a refund is sent again after its repeat was refused',
+    file: 'shared/payments/refundAsking.ts',
+    find: "refund.state === 'requested' && refund.refused === null && refund.request_content",
+    replace: "refund.state === 'requested' && refund.request_content",
+    also: [
+      {
+        file: 'shared/payments/refundAsking.ts',
+        find: '  if (refund.refused !== null) return concludeRefused(payments, seen.both, seen.evidence, nowMs, deadline)\n',
+        replace:
+          '  await sendRefund(payments, seen.both, deadline)\n  if (refund.refused !== null) return concludeRefused(payments, await readBoth(payments, refund), seen.evidence, nowMs, deadline)\n',
+      },
+    ],
+    why: 'it may arrive after it was given up',
+    staged: true,
+  },
+  {
+    name: 'one "no such refund" is enough',
+    file: 'shared/payments/refundRefused.ts',
+    find: '  if (sent_at_ms === null || nowMs < sent_at_ms + QUIET_MS) return both\n',
+    replace: '',
+    also: [
+      {
+        file: 'shared/payments/refundRefused.ts',
+        find: '  if (nowMs < missing_at_ms + QUIET_MS) return both\n',
+        replace: '',
+      },
+    ],
+    why: 'the first transmission is still under way, and arrives',
+    staged: true,
   },
 
   // ── purchases and messages ───────────────────────────────────────────────────────────────────────────────────

@@ -13,7 +13,7 @@ const NOT_PERSONAL: Record<string, string> = {
   merchants: 'out_sub_mch_id out_mch_id out_shop_id order_prefix disabled_at version changed_at sealed',
   order_events: 'out_sub_mch_id out_trade_no seq at kind from_state to_state detail',
   refunds: `out_sub_mch_id out_refund_no out_trade_no refund_fee origin state version created_at updated_at sends
-    next_due_at_ms looks wallet_state`,
+    next_due_at_ms looks wallet_state sent_at_ms refused missing_at_ms affirmed_at`,
   outbox: 'id out_sub_mch_id out_trade_no type created_at attempts next_due_at_ms delivered_at last_error',
   anomalies: 'id kind out_sub_mch_id out_trade_no first_at last_at times resolved_at',
   notifications: 'out_sub_mch_id id out_trade_no received_at orphan',

@@ -8,4 +8,5 @@ export const MIGRATIONS = [
   '0006_scenes',
   '0007_board',
   '0008_notes',
+  '0009_refund_ends',
 ]

@@ -18,7 +18,7 @@ import { bundle as bundleFunctions } from '../../../deploy/bundle'
 import { trimDrivers } from '../../../deploy/trim'
 import type { NewAnomaly } from '../../../shared/order/anomaly'
 import type { NewMessage } from '../../../shared/order/message'
-import type { Refund } from '../../../shared/order/refund'
+import { UNSENT, type Refund } from '../../../shared/order/refund'
 import type * as Anomalies from '../../../shared/store/anomalies'
 import type * as Beside from '../../../shared/store/beside'
 import type * as Board from '../../../shared/store/board'
@@ -368,6 +368,7 @@ describe('queries', () => {
     origin: 'request',
     state: 'requested',
     next_due_at_ms: 1_800_000_000_000,
+    ...UNSENT,
   }
   const message: NewMessage = {
     ...{
@@ -484,6 +485,7 @@ describe('queries', () => {
     refunds: {
       findRefund: (it, given) => [it.findRefund(given, refund)],
       listRefunds: (it, given) => [it.listRefunds(given, order)],
+      affirmRefund: (it, given) => [it.affirmRefund(given, refund, 5)],
       insertRefund: (it, given) => [
         it.insertRefund(given, order, refund, 30_000, event, [limit, { ...limit, name: 'day' }], beside),
         it.insertRefund(given, order, refund, null, event, []),
@@ -675,7 +677,7 @@ describe('queries', () => {
       // Each kind, and each way of putting it that the trimmed compiler must know.
       const texts = new Set(trimmed.map(({ sql }) => sql))
       const like = (shape: RegExp) => [...texts].filter((sql) => shape.test(sql)).length
-      expect([like(/^select/), like(/^update/), like(/^insert/), like(/^delete/)]).toEqual([40, 45, 12, 3])
+      expect([like(/^select/), like(/^update/), like(/^insert/), like(/^delete/)]).toEqual([40, 46, 12, 3])
       for (const shape of [
         / limit /,
         / order by \S+ desc/,

@@ -762,6 +762,13 @@ const EFFECTS: {
     },
     is: { '4_on_any': [4, 4], '4_on_full': [3, 4] },
   },
+  noRefundsAnswer: {
+    of: (far) => {
+      const { status, content } = queryRefunds(paid(far))
+      return [status, content.query_refund_order?.refund_order_content]
+    },
+    is: { '426': [104, undefined], no_list: [0, undefined] },
+  },
   noRefundsStatus: {
     of: (far) => {
       const { status, content } = queryRefunds(paid(far))

@@ -203,9 +203,14 @@ describe('what the owner sees of a refund', () => {
     next_due_at_ms: 900_004,
     looks: 900_005,
     wallet_state: 900_006,
+    sent_at_ms: 900_007,
+    refused: 104,
+    missing_at_ms: 900_008,
+    affirmed_at: 900_009,
   }
   const refund: Refund = {
     ...hiddenOfRefund,
+    ended_by: null,
     out_sub_mch_id: 'sub1',
     out_trade_no: 'sb01x',
     out_refund_no: 'sb01xr1',
