@@ -191,6 +191,11 @@ export const EXAMPLES = {
   },
   loginState: { state: '713fb300'.padEnd(64, '0'), expires_in: 600 },
   revokePayer: { payer_field: 'sub_open_id', payer_id: 'oSandboxMiniPayer0001' },
+  refundPaidOut: {
+    ...viewRefund({ ...refund, state: 'succeeded', ended_by: 'operator' }),
+    order: viewOrder({ ...paid, refunded_fen: 500 }),
+  },
+  boardOrder: viewBoardOrder(paid),
   boardOrders: { orders: [viewBoardOrder(paid)], next: null },
   boardAnomalies: { anomalies: [viewAnomaly(anomaly)], next: null },
   anomalyResolved: viewAnomaly({ ...anomaly, resolved_at: CREATED_AT + 3600, resolution: '已与顾客核对' }),

@@ -271,6 +271,38 @@ export const FAULT_HELP: Record<FaultCode, Help> = {
       'The sender sees status 1 only; the log says why, as notify.refused.',
     ],
   ),
+  refund_not_found: help(
+    'no',
+    [
+      '没有这笔退款，或不是调用方的子商户的。',
+      "There is no such refund, or it is not of the caller's sub-merchant.",
+    ],
+    [
+      '从 GET /orders/{out_trade_no} 的 refunds 中取退款单号。',
+      'Take the number from refunds of GET /orders/{out_trade_no}.',
+    ],
+  ),
+  refund_not_endable: help(
+    'no',
+    [
+      '退款已有结果，或没有余额可以登记为已付（state 给出当前状态）。',
+      'It has ended already, or there is no room to count it as paid out; state says which it is.',
+    ],
+    ['读取订单，按它现在的状态处理。', 'Read the order, and go by its state.'],
+    ['out_refund_no', 'state'],
+  ),
+  refund_under_way: help(
+    'wait',
+    [
+      '一天之内有一条验签的应答说已受理或正在处理。',
+      'A signed answer of the last day says that it was accepted or is being processed.',
+    ],
+    [
+      '等待结果；一天之内再没有这样的应答时，才能放弃。',
+      'Wait; it can be given up after a day without such an answer.',
+    ],
+    ['out_refund_no', 'state'],
+  ),
   anomaly_not_found: help(
     'no',
     [
@@ -301,7 +333,10 @@ export const FAULT_HELP: Record<FaultCode, Help> = {
   purchase_open: help(
     'wait',
     ['这笔业务订单的上一个支付单还能支付。', "The purchase's earlier order can still be paid."],
-    ['支付它，或等到可以关闭时重试。', 'Have it paid, or retry when it can be closed.'],
+    [
+      '支付它；或等它下单满 CLOSE_NOT_BEFORE（300）秒、可以关闭时重试。',
+      'Have it paid; or retry when it is CLOSE_NOT_BEFORE (300) seconds old and can be closed.',
+    ],
     ['out_trade_no'],
   ),
   purchase_paid: help(

@@ -124,6 +124,23 @@ const resolveAnomaly: Operation = {
   codes: ['anomaly_not_found'],
 }
 
+const ENDED = { schema: 'RefundCreated' as const, example: EXAMPLES.refundPaidOut }
+const byPerson = (
+  id: string,
+  title: [string, string],
+  text: [string, string],
+  answer: Operation['answers'][200],
+  codes: Operation['codes'],
+): Operation => ({
+  id,
+  tag: 'board',
+  summary: { zh: title[0], en: title[1] },
+  description: { zh: text[0], en: text[1] },
+  body: { schemas: ['ResolveAnomaly'], required: true, examples: { note: EXAMPLES.resolveAnomaly } },
+  answers: { 200: answer },
+  codes,
+})
+
 /** What each door is for. A door without a row here does not compile, and `npm run openapi` says so. */
 export const OPERATIONS: Record<keyof typeof DOORS, Operation> = {
   'POST /orders': {
@@ -320,6 +337,40 @@ export const OPERATIONS: Record<keyof typeof DOORS, Operation> = {
   },
   'POST /board/anomalies/{id}/resolve': resolveAnomaly,
   'POST /board/resolve/{id}': atOwnPath(resolveAnomaly),
+  'POST /board/paid-out/{out_refund_no}': byPerson(
+    'payOut',
+    ['登记已人工付款', 'Say that it was paid out by hand'],
+    [
+      '付款人已从商户手里拿到钱：计入已退金额，并注明由人了结。用于需要人工付款或没有退成的退款。',
+      'The payer has the money by hand: it counts as refunded, by a person. For a refund that needs one, or that failed.',
+    ],
+    { when: { zh: '已登记', en: 'written down' }, ...ENDED },
+    ['refund_not_found', 'refund_not_endable'],
+  ),
+  'POST /board/given-up/{out_refund_no}': byPerson(
+    'giveUp',
+    ['放弃一笔退款', 'Give a refund up'],
+    [
+      '不再用它退钱，金额释放。会先向云支付查询一次；云支付一天之内说过正在处理时拒绝。',
+      'No money goes back by it, and its amount is free. Cloud Pay is asked once before; refused while it is at work.',
+    ],
+    { when: { zh: '已放弃', en: 'given up' }, ...ENDED },
+    ['refund_not_found', 'refund_not_endable', 'refund_under_way'],
+  ),
+  'POST /board/lift-flag/{out_trade_no}': byPerson(
+    'liftFlag',
+    ['解除订单的标记', 'Lift the flag of an order'],
+    [
+      '下一次验签的应答将决定订单的去向。没有人能把订单写成已支付。',
+      'The next signed answer decides. Nobody can write an order to be paid.',
+    ],
+    {
+      when: { zh: '已解除', en: 'lifted' },
+      schema: 'BoardOrder',
+      example: EXAMPLES.boardOrder,
+    },
+    ['order_not_found'],
+  ),
   'POST /session/revoke': {
     id: 'endSessions',
     tag: 'sessions',

@@ -3,7 +3,14 @@ import type { openLogins } from '../../shared/access/login'
 import { LoginRequest, RevokeRequest, StateRequest } from '../../shared/access/login'
 import { PAY_PLATFORM, TRADE_TYPE } from '../../shared/cloudpay/enums'
 import { JsapiArguments } from '../../shared/cloudpay/schema'
-import { BoardAnomalies, BoardAnomaly, BoardDay, BoardOrders, ResolveRequest } from '../../shared/order/board'
+import {
+  BoardAnomalies,
+  BoardAnomaly,
+  BoardDay,
+  BoardOrder,
+  BoardOrders,
+  ResolveRequest,
+} from '../../shared/order/board'
 import { EVENT_KINDS, NOTE_MAX, ORDER_FLAGS } from '../../shared/order/order'
 import { REFUND_ORIGINS, REFUND_STATES } from '../../shared/order/refund'
 import { ORDER_STATES } from '../../shared/order/state'
@@ -216,6 +223,7 @@ export const SCHEMAS = {
   Session,
   LoginState,
   Revoked,
+  BoardOrder,
   BoardOrders,
   BoardAnomalies,
   BoardAnomaly,

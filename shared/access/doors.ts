@@ -20,6 +20,10 @@ export const DOORS = {
   'GET /board/anomalies': { payer: false, merchant: 'read' },
   'POST /board/anomalies/{id}/resolve': { payer: false, merchant: 'admin' },
   'POST /board/resolve/{id}': { payer: false, merchant: 'admin' },
+  // What only a person can end: money that was paid out by hand, or will not go back.
+  'POST /board/paid-out/{out_refund_no}': { payer: false, merchant: 'admin' },
+  'POST /board/given-up/{out_refund_no}': { payer: false, merchant: 'admin' },
+  'POST /board/lift-flag/{out_trade_no}': { payer: false, merchant: 'admin' },
   'GET /board/day': { payer: false, merchant: 'read' },
   // A payer ends their own session, the merchant those of any payer of theirs.
   'POST /session/revoke': { payer: true, merchant: 'admin' },

@@ -77,6 +77,9 @@ export function openSignedRequests(merchantKeys: readonly MerchantKey[]) {
       throw new Fault('request_replayed')
     const { out_sub_mch_id, scopes, name } = key
     // Keys come and go; the orders stay the sub-merchant's.
-    return { caller: { id: `m:${out_sub_mch_id}`, kind: 'merchant', out_sub_mch_id, scopes }, key: name }
+    return {
+      caller: { id: `m:${out_sub_mch_id}`, kind: 'merchant', out_sub_mch_id, scopes, key: name },
+      key: name,
+    }
   }
 }

@@ -32,6 +32,8 @@ export type Caller = {
   scopes?: readonly Scope[]
   /** The one sub-merchant this caller belongs to. Left out, by a door-keeper of your own: told apart by `id` alone. */
   out_sub_mch_id?: string
+  /** The name of the merchant's key that signed: which person or server it was. */
+  key?: string
   /** For payers who have logged in. */
   payer?: Payer
 }

@@ -119,6 +119,7 @@ export const FAULTS = {
   path_not_found: { status: 404, zh: '没有这个地址。', en: 'There is nothing at this path.' },
   notification_refused: { status: 401, zh: '通知未通过校验。', en: 'The notification is not accepted.' },
   order_not_found: { status: 404, zh: '没有这个订单。', en: 'There is no such order.' },
+  refund_not_found: { status: 404, zh: '没有这笔退款。', en: 'There is no such refund.' },
   anomaly_not_found: { status: 404, zh: '没有这个异常。', en: 'There is no such anomaly.' },
   number_taken: { status: 409, zh: '订单号已被使用。', en: 'The order number is taken.' },
   order_in_progress: {
@@ -161,6 +162,16 @@ export const FAULTS = {
     status: 409,
     zh: '该订单有一笔结果未知的退款，请用原退款单号重试，不要换号。',
     en: 'A refund of this order has an unknown outcome; retry it under its own number, do not take a new one.',
+  },
+  refund_not_endable: {
+    status: 409,
+    zh: '这笔退款当前的状态不能由人了结。',
+    en: 'The refund cannot be ended by a person in its state.',
+  },
+  refund_under_way: {
+    status: 409,
+    zh: '云支付一天之内说过这笔退款正在处理，现在不能放弃。',
+    en: 'Cloud Pay has said within a day that it is at work on the refund: it cannot be given up now.',
   },
   body_too_large: { status: 413, zh: '请求体超过 64 KB。', en: 'The request body is larger than 64 KB.' },
   content_differs: {

@@ -108,7 +108,7 @@ export type OrderEvent = {
 /** In characters. */
 export const NOTE_MAX = 255
 
-export const EVENT_KINDS = ['created', 'moved', 'asked', 'refund', 'anomaly'] as const
+export const EVENT_KINDS = ['created', 'moved', 'asked', 'refund', 'anomaly', 'person'] as const
 export type EventKind = (typeof EVENT_KINDS)[number]
 
 /** Small and free of personal data: it is shown to the order's owner. */

@@ -53,14 +53,18 @@ export function viewRefund(refund: Refund) {
   }
 }
 
-/** `notes`: with somebody's words that belong to an event; they are for the merchant, not for payers. */
+/** `notes`: with somebody's words, and whose they are; they are for the merchant, not for payers. */
 export function viewEvents(events: readonly OrderEvent[], notes: boolean) {
-  return events.map(({ at, kind, from_state, to_state, detail, note }) => ({
-    at: moment(at),
-    kind,
-    from: from_state,
-    to: to_state,
-    ...(Object.keys(detail).length > 0 ? { detail } : {}),
-    ...(notes && note !== null ? { note } : {}),
-  }))
+  return events.map(({ at, kind, from_state, to_state, detail: all, note }) => {
+    const { actor, ...rest } = all
+    const detail = notes && actor !== undefined ? all : rest
+    return {
+      at: moment(at),
+      kind,
+      from: from_state,
+      to: to_state,
+      ...(Object.keys(detail).length > 0 ? { detail } : {}),
+      ...(notes && note !== null ? { note } : {}),
+    }
+  })
 }

@@ -13,14 +13,14 @@ import {
   type BillRequest,
   type RefundOrderContent,
 } from '../cloudpay/schema'
-import { REFUND_MEANING } from '../order/refund'
+import { REFUND_MEANING, type Refund } from '../order/refund'
 import { hasMoney, WALLET_MEANING } from '../order/state'
 import type { NewAnomaly } from '../order/anomaly'
 import type { Order } from '../order/order'
 import { databaseNow, useUpTo } from '../store/counters'
 import { findMark, setMark } from '../store/marks'
 import { findOrder, listPaidOrders } from '../store/orders'
-import { findRefund } from '../store/refunds'
+import { findRefund, listRefunds } from '../store/refunds'
 import { callBudgetMs, logMisfits, type KnownMerchant, type Payments } from './context'
 import { saysPaid } from './evidence'
 import { importRefunds } from './refundList'
@@ -226,7 +226,8 @@ async function comparePayment(
     return note(payments, report, { kind: 'paid_upstream_only', ...key, evidence })
   }
   let current: Order = order
-  const differs = () => billFaults(current, content)
+  let byHandFen = 0
+  const differs = () => billFaults(current, content, byHandFen)
   if (differs().length > 0) {
     // The bill may be older than our row, or know more: a signed query decides, not the bill.
     const look = await lookUpstream(payments, current, deadline)
@@ -234,6 +235,9 @@ async function comparePayment(
     const refunded = content.refunded_fee ?? 0
     if (refunded !== current.refunded_fen) {
       current = (await importRefunds(payments, current, deadline)).order
+      const refunds = await listRefunds(payments.store, current)
+      for (const refund of refunds)
+        if (refund.state === 'succeeded' && !isSucceededThere(refund)) byHandFen += refund.refund_fee
     }
   }
   const fields = differs()
@@ -250,15 +254,16 @@ const wasPaid = (content: Payment): boolean => {
   return meaning !== undefined && saysPaid(meaning)
 }
 
-/** What of a bill's payment is not what our row says. */
-function billFaults(order: Order, content: Payment): string[] {
+/** What of a bill's payment is not what our row says. `byHandFen`: paid out by a person, of which it knows nothing. */
+function billFaults(order: Order, content: Payment, byHandFen: number): string[] {
   const fields: string[] = []
   const { total_fee } = content
   if (total_fee !== undefined && total_fee !== order.total_fee) fields.push('total_fee')
   // A full refund may show as closed there, so for a refunded order only the sum is compared.
   if (order.state !== 'refunded' && wasPaid(content) !== hasMoney(order.state)) fields.push('state')
   const refunded = content.refunded_fee
-  if (refunded !== undefined && refunded !== order.refunded_fen) fields.push('refunded_fee')
+  const knownFen = order.refunded_fen - byHandFen
+  if (refunded !== undefined && refunded !== knownFen) fields.push('refunded_fee')
   return fields
 }
 
@@ -292,7 +297,7 @@ async function compareRefund(
       (content.refund_fee === undefined || refund.refund_fee === content.refund_fee) &&
       refund.out_trade_no === out_trade_no &&
       // Without a state it says that there is such a refund, and no more.
-      (state === undefined || (meaning === 'succeeded') === (refund.state === 'succeeded'))
+      (state === undefined || (meaning === 'succeeded') === isSucceededThere(refund))
     )
   }
   if (await fits()) return
@@ -302,6 +307,9 @@ async function compareRefund(
   const evidence = { out_refund_no, refund_fee: content.refund_fee ?? null, refund_state: state ?? null }
   await note(payments, report, { ...about(order, 'bill_differs', evidence), about: out_refund_no })
 }
+
+/** What a person ended, Cloud Pay has not carried out. */
+const isSucceededThere = ({ state, ended_by }: Refund): boolean => state === 'succeeded' && ended_by === null
 
 /** The other way: what we say was paid has to be in the list. One that is not is asked about by itself. */
 async function compareOurs(

@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import type { Caller } from '../base/caller'
 import { Fault } from '../base/errors'
-import { nowS } from '../base/time'
+import { nowS, type Deadline } from '../base/time'
 import { fieldFaults } from '../base/validate'
 import type { Anomaly } from '../order/anomaly'
 import {
@@ -18,6 +18,7 @@ import {
   type BoardDay,
   type BoardOrder,
 } from '../order/board'
+import { viewOrder, viewRefund } from '../order/view'
 import { findAnomaly, listOwnedAnomalies, resolveAnomaly } from '../store/anomalies'
 import {
   LATEST,
@@ -30,9 +31,11 @@ import {
   type ListedOrder,
   type OrderPlace,
 } from '../store/board'
+import { giveUp, liftFlag, payOut, type Person } from './byPerson'
 import type { Payments } from './context'
+import type { Both } from './settleRefund'
 
-/** What an operator sees of one sub-merchant, and the one thing they say here: that an anomaly was looked at. */
+/** What an operator sees of one sub-merchant, and what they say here: that an anomaly was looked at, and how they ended something. */
 
 type Query = Readonly<Record<string, string>>
 type Page<Name extends string, Row> = Record<Name, Row[]> & { next: string | null }
@@ -137,6 +140,41 @@ export async function resolveBoardAnomaly(
   if (!after) throw new Fault('anomaly_not_found')
   return viewAnomaly(after)
 }
+
+/** The payer has the money by hand. Throws as `payOut` does, and `body_invalid` without a note. */
+export const payOutOnBoard: Ending = async (payments, caller, out_refund_no, body) => {
+  const key = { out_sub_mch_id: boardOf(payments, caller), out_refund_no }
+  return viewBoth(await payOut(payments, key, personOf(caller, body)))
+}
+
+/** No money goes back by it. Throws as `giveUp` does, and `body_invalid` without a note. */
+export const giveUpOnBoard: Ending = async (payments, caller, out_refund_no, body, deadline) => {
+  const key = { out_sub_mch_id: boardOf(payments, caller), out_refund_no }
+  return viewBoth(await giveUp(payments, key, personOf(caller, body), deadline))
+}
+
+/** The next signed answer decides. Throws `order_not_found`, and `body_invalid` without a note. */
+export const liftFlagOnBoard: Ending = async (payments, caller, out_trade_no, body) => {
+  const key = { out_sub_mch_id: boardOf(payments, caller), out_trade_no }
+  return viewBoardOrder(await liftFlag(payments, key, personOf(caller, body)))
+}
+
+type Ending = (
+  payments: Payments,
+  caller: Caller,
+  number: string,
+  body: unknown,
+  deadline: Deadline,
+) => Promise<object>
+
+function personOf(caller: Caller, body: unknown): Person {
+  const read = v.safeParse(ResolveRequest, body)
+  if (!read.success) throw new Fault('body_invalid', { fields: fieldFaults(read.issues) })
+  // Behind a door-keeper of your own there may be no key.
+  return { id: caller.key ?? caller.id, note: read.output.note }
+}
+
+const viewBoth = ({ order, refund }: Both) => ({ ...viewRefund(refund), order: viewOrder(order) })
 
 /** One day of China, hour by hour. */
 export async function readBoardDay(payments: Payments, caller: Caller, query: Query): Promise<BoardDay> {

@@ -37,6 +37,8 @@ export type RefundEvidence =
   /** Refunds made elsewhere leave no money for one that was never sent. */
   | { proves: 'no_room' }
   | { proves: 'mismatch'; fields: string[] }
+  /** A person's word, no answer: see byPerson.ts. */
+  | { proves: 'person'; ending: 'paid_out' | 'given_up'; id: string; note: string }
   | { proves: 'nothing'; why: string; at?: string[]; said?: string | null }
 
 const nothing = (why: string, at?: string[]): RefundEvidence => ({

@@ -6,7 +6,7 @@ import type { NewMessage } from '../order/message'
 import type { EventDetail, Order } from '../order/order'
 import { holdsMoney, isKnownRefundState, isSettled, type Refund, type RefundState } from '../order/refund'
 import { nextRefundLookS } from '../order/schedule'
-import { isKnownState } from '../order/state'
+import { hasMoney, isKnownState } from '../order/state'
 import { moved, type Change, type OrderKey } from '../store/orders'
 import {
   affirmRefund,
@@ -156,11 +156,26 @@ export function decideRefund(
         const reason = 'failed_here_succeeded_there'
         return written({ reason, wallet_state }, [matter('refund_mismatch', { reason })], { wallet_state })
       }
+      const isPaidTwice = refund.state === 'succeeded' && refund.ended_by !== null
+      if (isPaidTwice && meaning === 'succeeded' && refund.wallet_state !== wallet_state) {
+        const reason = 'paid_out_here_succeeded_there'
+        return written({ reason, wallet_state }, [matter('refund_mismatch', { reason })], { wallet_state })
+      }
       if (isSettled(refund.state) && refund.state !== 'needs_person') return undefined
       const to = meaning === 'processing' ? 'accepted' : meaning
       if (refund.state === to || (refund.state === 'needs_person' && to !== 'succeeded')) return undefined
       const underWay = meaning === 'processing' ? { affirmed_at: at } : {}
       return step(to, { wallet_state }, { wallet_state, refund_id, ...underWay })
+    }
+    case 'person': {
+      const { ending, id, note } = evidence
+      const notes = { by: 'person', actor: id, reason: ending }
+      const isMeant =
+        ending === 'given_up'
+          ? !isSettled(refund.state) || refund.state === 'needs_person'
+          : refund.state === 'needs_person' || (refund.state === 'failed' && hasRoom())
+      if (!isMeant) return undefined
+      return { ...step(ending === 'paid_out' ? 'succeeded' : 'failed', notes, { ended_by: id }), note }
     }
     case 'mismatch':
       return written({ reason: 'answer_does_not_match_refund', fields: evidence.fields }, [
@@ -169,6 +184,11 @@ export function decideRefund(
     case 'not_found':
     case 'nothing':
       return undefined
+  }
+
+  /** For one that had let go of its money. */
+  function hasRoom(): boolean {
+    return hasMoney(order.state) && order.reserved_fen + refund.refund_fee <= order.total_fee
   }
 
   /** No money moves; it is written down. */
@@ -192,9 +212,11 @@ export function decideRefund(
     const { refund_fee: fee, out_refund_no } = refund
     const refunded_fen = order.refunded_fen + (state === 'succeeded' ? fee : 0)
     const released = holdsMoney(refund.state) && !holdsMoney(state)
+    const reclaimed = !holdsMoney(refund.state) && holdsMoney(state)
     const money: Change = {
       ...(state === 'succeeded' ? { refunded_fen } : {}),
       ...(released ? { reserved_fen: order.reserved_fen - fee } : {}),
+      ...(reclaimed ? { reserved_fen: order.reserved_fen + fee } : {}),
       // Money that came late still has to go back, whoever asked for the refund that failed.
       ...(released && goesBack(order) ? { due_in_ms: (tried > 1 ? AGAIN_LATER_S : AGAIN_S) * 1000 } : {}),
       // The whole amount went back: the purchase is free for another attempt.
@@ -223,7 +245,7 @@ export function decideRefund(
     const { refund_fee } = refund
     if (state === 'needs_person') return [matter('refund_needs_person', { refund_fee })]
     // Nobody waits for the answer to one we made ourselves. Each attempt has a number of its own, and all are one matter.
-    if (state === 'failed' && refund.origin === 'automatic')
+    if (state === 'failed' && refund.origin === 'automatic' && evidence.proves !== 'person')
       return [{ ...matter('refund_unresolved', { refund_fee }), about: 'automatic' }]
     return []
   }

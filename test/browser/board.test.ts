@@ -224,6 +224,30 @@ const MARKUP = '<img src=x onerror="complain(1)"><b>粗</b>'
     expect(await at('#confirm-yes').isVisible()).toBe(false)
   })
 
+  test('a refund that needs a person is said to be paid out, with a note that stays in the story', async () => {
+    const number = await place()
+    const out_refund_no = `${number}h`
+    const refund = () => shop('POST', `/orders/${number}/refunds`, { refund_fee: 500, out_refund_no })
+    await refund()
+    await street.control('refund', { out_refund_no, outcome: 'change' })
+    await refund()
+    await open(`#order=${number}`)
+    await at('#refunds .pill').filter({ hasText: '需要人工打款' }).waitFor()
+    await at('#refunds').getByRole('button', { name: '已人工付款…' }).click()
+    const told = await at('#confirm-facts').innerText()
+    for (const part of [out_refund_no, '¥5.00']) expect(told).toContain(part)
+    await at('#confirm-yes').click()
+    await desk.page.getByText('请填写。').waitFor()
+    await at('#confirm-text').fill(MARKUP)
+    await street.picture(desk.page, 'board-9-paid-out')
+    await at('#confirm-yes').click()
+    await at('#refunds .pill').filter({ hasText: '已退回' }).waitFor()
+    expect(await at('#refunds li').innerText()).toContain('由人了结')
+    expect(await at('#timeline .reason').first().textContent()).toBe(MARKUP)
+    expect(await at('#refunds button').count()).toBe(0)
+    expect(await desk.page.locator('img').count()).toBe(0)
+  })
+
   test('an anomaly is resolved with a note, which stays as it was written', async () => {
     const number = await place()
     const refund = { refund_fee: 300, out_refund_no: `sb01needs${process.pid}` }

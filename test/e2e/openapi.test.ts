@@ -456,7 +456,7 @@ describe('whoever calls', () => {
     async (method, path) => {
       const url = path.replace('{out_trade_no}', 'sb01nothing')
       expect(await codeOf(call(method, url))).toBe('caller_unknown')
-      const key = /revoke|resolve/.test(path) ? SANDBOX_KEYS.server : SANDBOX_KEYS.admin
+      const key = /revoke|resolve|paid-out|given-up|lift-flag/.test(path) ? SANDBOX_KEYS.server : SANDBOX_KEYS.admin
       expect(await codeOf(signed(method, url, { key }))).toBe('caller_not_allowed')
       const headers = signatureOf(method, url, '')
       await call(method, url, { headers })
@@ -494,6 +494,15 @@ const MET_ELSEWHERE = {
   'POST /orders payers_cannot_order': 'test/unit/payments/price.test.ts',
   'POST /orders quote_used': 'test/unit/payments/price.test.ts',
   'POST /session database_unavailable': 'test/unit/access/session.test.ts',
+  'POST /board/paid-out/{out_refund_no} 200': 'test/unit/payments/byPerson.test.ts',
+  'POST /board/paid-out/{out_refund_no} refund_not_found': 'test/unit/payments/byPerson.test.ts',
+  'POST /board/paid-out/{out_refund_no} refund_not_endable': 'test/unit/payments/byPerson.test.ts',
+  'POST /board/given-up/{out_refund_no} 200': 'test/unit/payments/byPerson.test.ts',
+  'POST /board/given-up/{out_refund_no} refund_not_found': 'test/unit/payments/byPerson.test.ts',
+  'POST /board/given-up/{out_refund_no} refund_not_endable': 'test/unit/payments/byPerson.test.ts',
+  'POST /board/given-up/{out_refund_no} refund_under_way': 'test/unit/payments/byPerson.test.ts',
+  'POST /board/lift-flag/{out_trade_no} 200': 'test/unit/payments/byPerson.test.ts',
+  'POST /board/lift-flag/{out_trade_no} order_not_found': 'test/unit/payments/byPerson.test.ts',
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { OrderStatus } from '../client/client'
+import { PayError, type OrderStatus } from '../client/client'
 import type { Operator } from '../client/operator'
 import { readYuan, yuan } from '../money'
 import type { Attempts } from './attempts'
@@ -62,7 +62,7 @@ export function openDrawer({
     say('drawer-state', stateWord(found.state))
     at('drawer-state').dataset['state'] = found.state
     at('drawer-flag').hidden = found.flag === null
-    say('drawer-flag', found.flag === null ? '' : flagWord(found.flag))
+    say('drawer-flag-text', found.flag === null ? '' : flagWord(found.flag))
     const pairs = [
       ['支付方式', walletWord(found)],
       ['业务单号', found.merchant_order_id ?? '—'],
@@ -84,7 +84,12 @@ export function openDrawer({
   }
 
   function showRefunds(found: OrderStatus): void {
-    fill(at('refunds'), found.refunds, ({ out_refund_no }) => out_refund_no, drawRefund)
+    fill(
+      at('refunds'),
+      found.refunds,
+      ({ out_refund_no }) => out_refund_no,
+      (refund) => drawRefund(refund, askEnd),
+    )
     const left = leftFen(found)
     const hasMoney = found.state === 'paid' || found.state === 'paid_after_close'
     const unsure = attempts.find(found.out_trade_no)
@@ -141,6 +146,62 @@ export function openDrawer({
     })
   }
 
+  /** What only a person can end. Nothing here can say that an order was paid. */
+  function askPerson(
+    title: string,
+    facts: [string, string][],
+    yes: string,
+    run: (note: string) => Promise<string>,
+  ): void {
+    confirm.ask({
+      title,
+      facts,
+      field: '做了什么、为什么（会留下记录）',
+      yes,
+      async run(note) {
+        try {
+          return { done: await run(note) }
+        } catch (error) {
+          const { code, status } = error instanceof PayError ? error : new PayError('no_answer', 0)
+          if (code === 'no_answer' || status >= 500)
+            return { unsure: `${explain(error)}可以再试，重复也只记一次。`, again: '再试一次' }
+          return { no: explain(error) }
+        }
+      },
+    })
+  }
+
+  function askEnd(refund: RefundShown, ending: 'paid_out' | 'given_up'): void {
+    const { out_refund_no, refund_fee } = refund
+    const facts: [string, string][] = [
+      ['退款单号', out_refund_no],
+      ['金额', `¥${yuan(refund_fee)}`],
+      ['现在', refundWord(refund.state)],
+    ]
+    if (ending === 'paid_out')
+      return askPerson('登记已人工付款', facts, '付款人已拿到钱', async (note) => {
+        await operator()!.payOut(out_refund_no, note)
+        return '已登记为人工付款，计入已退金额。'
+      })
+    askPerson('放弃这笔退款', facts, '放弃，释放金额', async (note) => {
+      await operator()!.giveUp(out_refund_no, note)
+      return '已放弃，这笔金额可以重新退款。'
+    })
+  }
+
+  at('drawer-lift').addEventListener('click', () => {
+    const about = order
+    if (!about || about.flag === null) return
+    const facts: [string, string][] = [
+      ['订单号', about.out_trade_no],
+      ['标记', flagWord(about.flag)],
+    ]
+    askPerson('解除标记', facts, '解除，由下一次应答决定', async (note) => {
+      await operator()!.liftFlag(about.out_trade_no, note)
+      return '已解除标记，下一次查询的结果会决定这笔订单。'
+    })
+  })
+
   at('refund-form').addEventListener('submit', (event) => {
     event.preventDefault()
     if (!order) return
@@ -194,16 +255,40 @@ export function openDrawer({
   }
 }
 
-function drawRefund(refund: OrderStatus['refunds'][number]): HTMLElement {
-  const { out_refund_no, state, refund_fee, origin, reason, created_at } = refund
+type RefundShown = OrderStatus['refunds'][number]
+
+/** What a person may say of a refund in this state. */
+const ENDINGS: Readonly<Record<string, readonly ('paid_out' | 'given_up')[]>> = {
+  requested: ['given_up'],
+  accepted: ['given_up'],
+  needs_person: ['paid_out', 'given_up'],
+  failed: ['paid_out'],
+}
+const ENDING_WORDS = { paid_out: '已人工付款…', given_up: '放弃…' } as const
+
+function drawRefund(
+  refund: RefundShown,
+  askEnd: (refund: RefundShown, ending: 'paid_out' | 'given_up') => void,
+): HTMLElement {
+  const { out_refund_no, state, refund_fee, origin, reason, created_at, by } = refund
   const pill = make('span', 'pill', refundWord(state))
   pill.dataset['refund'] = state
+  const byWhom = by === undefined ? '' : ' · 由人了结'
+  // Of one that a person has given up nothing is left to say.
+  const endings = by === undefined ? (ENDINGS[state] ?? []) : []
+  const buttons = endings.map((ending) => {
+    const one = make('button', 'small', ENDING_WORDS[ending]) as HTMLButtonElement
+    one.type = 'button'
+    one.addEventListener('click', () => askEnd(refund, ending))
+    return one
+  })
   return make(
     'li',
     '',
     make('div', 'line', make('b', '', `¥${yuan(refund_fee)}`), pill),
-    make('p', 'soft', `${timeWord(created_at)} · ${originWord(origin)} · ${out_refund_no}`),
+    make('p', 'soft', `${timeWord(created_at)} · ${originWord(origin)} · ${out_refund_no}${byWhom}`),
     ...(reason === null ? [] : [make('p', 'reason', reason)]),
+    ...(buttons.length > 0 ? [make('div', 'line', ...buttons)] : []),
   )
 }
 

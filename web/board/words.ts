@@ -74,6 +74,7 @@ export const eventWord = wordOf({
   asked: '询问云支付',
   refund: '退款',
   anomaly: '记为异常',
+  person: '由人处理',
 })
 
 const nameWord = wordOf({
@@ -82,6 +83,9 @@ const nameWord = wordOf({
   total_fee: '金额',
   left_fee: '剩余',
   by: '依据',
+  actor: '操作人（密钥）',
+  status: '状态码',
+  flag: '标记',
   wallet_state: '钱包状态',
   origin: '来源',
   outcome: '结果',

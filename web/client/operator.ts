@@ -1,5 +1,11 @@
 import type * as v from 'valibot'
-import type { BoardAnomalies, BoardAnomaly, BoardDay, BoardOrders } from '../../shared/order/board'
+import type {
+  BoardAnomalies,
+  BoardAnomaly,
+  BoardDay,
+  BoardOrder,
+  BoardOrders,
+} from '../../shared/order/board'
 import type { viewOrder, viewRefund } from '../../shared/order/view'
 import { askOnce, type OrderStatus, type Sent, type Transport } from './client'
 
@@ -112,6 +118,13 @@ export function createOperator({
       post<RefundAnswer>(at('refund', `/refunds/${segment(number)}`), body, {
         'idempotency-key': idempotencyKey,
       }),
+    /** Three endings only a person can say, each with a note; may be repeated: what was ended stays as it was ended. */
+    payOut: (refundNumber: string, note: string) =>
+      post<RefundAnswer>(at('board', `/board/paid-out/${segment(refundNumber)}`), JSON.stringify({ note })),
+    giveUp: (refundNumber: string, note: string) =>
+      post<RefundAnswer>(at('board', `/board/given-up/${segment(refundNumber)}`), JSON.stringify({ note })),
+    liftFlag: (number: string, note: string) =>
+      post<BoardOrder>(at('board', `/board/lift-flag/${segment(number)}`), JSON.stringify({ note })),
     /** May be repeated: what was resolved stays as it was resolved. */
     resolveAnomaly: (id: string, note: string) =>
       post<BoardAnomaly>(at('board', `/board/resolve/${segment(id)}`), JSON.stringify({ note })),

@@ -268,6 +268,9 @@ describe('custom domain', () => {
       '/board/unshipped': 'shop-dev-board',
       '/board/anomalies': 'shop-dev-board',
       '/board/day': 'shop-dev-board',
+      '/board/paid-out/*': 'shop-dev-board',
+      '/board/given-up/*': 'shop-dev-board',
+      '/board/lift-flag/*': 'shop-dev-board',
       '/board/resolve/*': 'shop-dev-board',
     })
   })
