@@ -16,7 +16,7 @@ export const routes: Route<App>[] = [
     async handle(app, { request, requestId, deadline }) {
       await takeNotification(app, request.body, deadline)
       await watchTimer(app)
-      return acknowledge(requestId)
+      return acknowledge(requestId, app.notifyReply)
     },
   },
 ]

@@ -30,6 +30,8 @@ export type App = Omit<Payments, 'newer'> & {
   people: People
   log: Log
   webhook: Config['webhook']
+  /** How notifications are acknowledged. */
+  notifyReply: Config['cloudPay']['notifyReply']
   onMessage: OnMessage | undefined
   /** For the timer alone, and only when a test brings one. */
   send: Send | undefined
@@ -211,6 +213,7 @@ function assembleApp(
     },
     people: config.people,
     webhook: config.webhook,
+    notifyReply: cloudPay.notifyReply,
     onMessage: overrides.onMessage,
     send: overrides.send,
     ask: overrides.ask,

@@ -225,6 +225,13 @@ export const GROUPS: readonly { title: Text; variables: Readonly<Record<string, 
         fallback: '`127.0.0.1`',
         about: text('IPv4 of the machine that orders', '下单机器的 IPv4'),
       },
+      NOTIFY_REPLY: {
+        fallback: '`object`',
+        about: text(
+          'how a notification is acknowledged: `object`, as a live receiver answers, or `text`, the JSON text of it; the page leaves both open',
+          '应答支付通知的形式：`object`（线上接收方的写法），或 `text`（同样内容的 JSON 文本）；文档没有说明是哪一种',
+        ),
+      },
       CALLER_NOTIFY_URL: {
         about: text(
           '`caller_notify_url` of every order; normally the address in the console is enough',

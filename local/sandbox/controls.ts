@@ -55,10 +55,14 @@ export async function control(
         const out_trade_no = text('out_trade_no')
         const times = given['times'] === undefined ? 1 : readWhole(given, 'times')
         if (times > TIMES_MAX) throw new Error(`times is at most ${TIMES_MAX}`)
+        const out_refund_no = text('out_refund_no')
         const one = {
           out_trade_no,
           url: sandbox.notifyUrlOf(out_trade_no),
-          body: sandbox.notification(out_trade_no),
+          body:
+            out_refund_no === ''
+              ? sandbox.notification(out_trade_no)
+              : sandbox.refundNotification(out_refund_no),
         }
         return say(200, await notifier.sendNow(one, times))
       }

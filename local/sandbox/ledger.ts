@@ -22,6 +22,8 @@ export type SandboxMerchant = {
   out_shop_id: string
   order_prefix: string
   authen_key: string
+  /** PEM: what signs refunds by `authen_info.s`; without one they are refused. */
+  public_key?: string
 }
 
 /** One order as the far end knows it. */

@@ -1,6 +1,6 @@
-import { orderContent, payMchKey } from './contents'
+import { orderContent, payMchKey, plainMchKey, refundContent } from './contents'
 import { authenInfo, parse, write } from './envelope'
-import { freshNonce, type Far, type LedgerOrder } from './ledger'
+import { freshNonce, type Far, type LedgerOrder, type LedgerRefund } from './ledger'
 import type { Switches } from './switches'
 
 /** What Cloud Pay says when an order was paid, to whom, and what it takes for "heard". notifier.ts sends it. */
@@ -10,12 +10,24 @@ export type Notification = { out_trade_no: string; url: string | undefined; body
 
 /** Signed with the merchant's key like an answer, and sealed like a request. Each has a nonce of its own. */
 export function notificationBody(far: Far, order: LedgerOrder): Buffer {
-  const text = write(far.switches, {
+  return sealed(far, order, {
     nonce_str: freshNonce(far),
     pay_mch_key: payMchKey(order),
     order_content: orderContent(far, order),
     order_client: order.request.order_client,
   })
+}
+
+/** Documented in 2017 and gone since: a list, and no client. */
+export const refundNotificationBody = (far: Far, order: LedgerOrder, refund: LedgerRefund): Buffer =>
+  sealed(far, order, {
+    nonce_str: freshNonce(far),
+    pay_mch_key: plainMchKey(order),
+    refund_order_content: [refundContent(far, order, refund)],
+  })
+
+function sealed(far: Far, order: LedgerOrder, content: object): Buffer {
+  const text = write(far.switches, content)
   return Buffer.from(
     JSON.stringify({ request_content: text, authen_info: authenInfo(order.merchant.authen_key, text) }),
     'utf8',

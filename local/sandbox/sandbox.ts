@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import { SANDBOX_MERCHANT } from '../../shared/base/config'
 import type { Random } from '../../shared/base/random'
-import type { Clock } from '../../shared/base/time'
+import { nowS, type Clock } from '../../shared/base/time'
 import { SCENE_INTERFACES, type AnyPayRequest } from '../../shared/cloudpay/scenes'
 import {
   INTERFACES,
@@ -26,7 +26,7 @@ import {
   type RefundOutcome,
   type SandboxMerchant,
 } from './ledger'
-import { notificationBody, type Notification } from './notifications'
+import { notificationBody, refundNotificationBody, type Notification } from './notifications'
 import * as orders from './orders'
 import * as refunds from './refunds'
 import { DEFAULT_SWITCHES, sentinels, SENTINEL_WORDS, type FaultName, type Switches } from './switches'
@@ -99,6 +99,14 @@ export function createSandbox(options: SandboxOptions) {
   const received: Received[] = []
   const turns = new Map<string, number>()
 
+  /** Whether anybody is there: no envelope, no code, and whatever was sent is not looked at. */
+  const pong = (): Reply => ({
+    kind: 'answer',
+    httpStatus: 200,
+    body: Buffer.from(JSON.stringify({ description: 'ok', status: 0, timestamp: nowS(far.clock) })),
+    delayMs: 0,
+  })
+
   function answer(suffix: string, body: Buffer): Reply {
     const opened = openRequest(body, (id) => merchants.get(id), switches)
     received.push({
@@ -108,6 +116,7 @@ export function createSandbox(options: SandboxOptions) {
       request_content: opened?.text,
     })
     if (received.length > RECEIVED_MAX) received.shift()
+    if (suffix === 'ping') return pong()
     const say = (said: Said, fault: FaultName = 'ok') =>
       deliver(fault, said, switches, options.slowMs ?? 12_000)
     const bad = (why: string) => say(refuse(far, undefined, 101, why))
@@ -195,6 +204,15 @@ export function createSandbox(options: SandboxOptions) {
     return notificationBody(far, order)
   }
 
+  /** The same of a refund, in the shape of 2017. */
+  function refundNotification(out_refund_no: string): Buffer {
+    const refund = far.refunds.get(out_refund_no)
+    const order = refund && far.orders.get(refund.out_trade_no)
+    if (!refund || !order) throw new Refusal('no such refund')
+    settle(far, order)
+    return refundNotificationBody(far, order, refund)
+  }
+
   const notifyUrlOf = (out_trade_no: string): string | undefined =>
     far.orders.get(out_trade_no)?.request.pay_content.caller_notify_url
 
@@ -226,6 +244,7 @@ export function createSandbox(options: SandboxOptions) {
     refundInConsole: (out_trade_no: string, refund_fee: number): LedgerRefund =>
       refunds.refundInConsole(far, out_trade_no, refund_fee),
     notification,
+    refundNotification,
     notifyUrlOf,
     look,
     ledger: (): LedgerRow[] => ledgerRows(far),

@@ -23,6 +23,12 @@ export type Merchant = {
 /** Money that comes for a closed or failed order. */
 export type LatePayment = 'refund' | 'honour'
 
+/**
+ * How a notification is acknowledged: the page types `response_content` as a structure and does not say whether that is an
+ * object, which a live receiver answers, or its text, as in every other message.
+ */
+export type ReplyForm = 'object' | 'text'
+
 export type Config = {
   /** At least one; orders go to the first unless they name another. */
   merchants: readonly [Merchant, ...Merchant[]]
@@ -35,6 +41,7 @@ export type Config = {
     spbillCreateIp: string
     /** `caller_notify_url` of every order, when the console's address is not the one to call. */
     callerNotifyUrl: string | undefined
+    notifyReply: ReplyForm
     /** Orders and refunds the timer asks about, per sub-merchant. */
     perMinute: number
   }
@@ -168,6 +175,9 @@ export function readConfig(env: Env, injectedAuthorize = false): Config {
   const latePayment = env['LATE_PAYMENT'] || 'refund'
   if (latePayment !== 'refund' && latePayment !== 'honour') fault('LATE_PAYMENT', 'must be refund or honour')
 
+  const notifyReply = env['NOTIFY_REPLY'] || 'object'
+  if (notifyReply !== 'object' && notifyReply !== 'text') fault('NOTIFY_REPLY', 'must be object or text')
+
   const dataKeys = readNamedKeys(env['DATA_KEYS'], 'DATA_KEYS', fault)
   if (!base.loopback && dataKeys.some(({ secret }) => secret.reveal().startsWith(SANDBOX_SECRET)))
     fault('DATA_KEYS', 'has a key the sandbox publishes; it works with a loopback CLOUD_PAY_BASE_URL only')
@@ -180,6 +190,7 @@ export function readConfig(env: Env, injectedAuthorize = false): Config {
       caFile: env['CLOUD_PAY_CA_FILE'] || undefined,
       spbillCreateIp,
       callerNotifyUrl: readNotifyUrl(env['CALLER_NOTIFY_URL'], base.loopback, fault),
+      notifyReply: notifyReply === 'text' ? 'text' : 'object',
       perMinute: whole('CLOUD_PAY_PER_MINUTE'),
     },
     closeNotBeforeS: whole('CLOSE_NOT_BEFORE'),

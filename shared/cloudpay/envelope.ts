@@ -51,7 +51,7 @@ export function contentKind(content: unknown): ContentKind {
     Object.hasOwn(content, name) && (content as Record<string, unknown>)[name] !== null
   const answer = has('status') || has('log_id') || has('internal_status')
   const request = has('pay_content') || has('refund_content') || has('out_trade_no') || has('order_client')
-  const order = has('order_content')
+  const order = has('order_content') || has('refund_order_content')
   if (answer) return request || order || has('pay_mch_key') ? 'none' : 'answer'
   // A notification repeats the order's client beside the order; a request never carries an order.
   if (order)

@@ -8,7 +8,7 @@ import {
   OrderClient,
   PayContent,
   PayMchKey,
-  WxpayPayContentExt,
+  SentPayContentExt,
   type Interface,
   type JsapiArguments,
   type OrderContent,
@@ -24,7 +24,7 @@ const { wxpay_pay_mch_key_ext: _wxpay, alipay_pay_mch_key_ext: _alipay, ...plain
 /** These requests name no payer: whoever scans, or opens the page, pays. */
 const PlainMchKey = v.strictObject(plainKey)
 
-const { product_id: _product, ...contentExt } = WxpayPayContentExt.entries
+const { product_id: _product, ...contentExt } = SentPayContentExt.entries
 const PlainContentExt = exactObject(contentExt)
 
 const Nonce = maybe(v.string())
@@ -59,13 +59,8 @@ export const microPay = {
       author_code: S1(128),
       wxpay_pay_content_ext: v.optional(PlainContentExt),
     }),
-    order_client: v.strictObject({
-      ...OrderClient.entries,
-      /** Required on the page of 2019-04, not sent by every client in use: UNC. */
-      machine_no: v.optional(S(32)),
-      /** Of a device that is configured in the console. */
-      sn_code: v.optional(S(64)),
-    }),
+    // `machine_no` is required on the page of 2019-04, and not sent by every client in use: UNC.
+    order_client: OrderClient,
     nonce_str: S1(32),
   }),
   answer: OrderAnswer,
@@ -79,7 +74,7 @@ const AppContentExt = {
   pay_content: v.strictObject({ ...PayContent.entries, wxpay_pay_content_ext: v.optional(PlainContentExt) }),
 }
 
-/** App 支付, product/569/37825, WeChat only. It has no order_client. */
+/** App 支付, product/569/37825, WeChat only. Its page has no order_client; a client that sends one with every call does. */
 export const appPay = {
   suffix: 'app_pay',
   member: 'app_pay',
@@ -91,6 +86,7 @@ export const appPay = {
       wxpay_pay_mch_key_ext: v.strictObject({ mob_app_id: S1(32) }),
     }),
     ...AppContentExt,
+    order_client: v.optional(OrderClient),
     nonce_str: S1(32),
   }),
   answer: v.looseObject({
@@ -112,7 +108,7 @@ export const mobWebPay = {
       wxpay_pay_content_ext: v.strictObject({ ...contentExt, scene_info: S1(256) }),
     }),
     /** The payer's address, not ours. */
-    order_client: v.strictObject({ spbill_create_ip: S1(16) }),
+    order_client: OrderClient,
     nonce_str: S1(32),
   }),
   answer: v.looseObject({

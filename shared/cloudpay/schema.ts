@@ -39,6 +39,15 @@ export const WxpayPayContentExt = exactObject({
   limit_pay: v.optional(v.literal('no_credit')),
 })
 
+/** As it is sent: empty clears the field (product/569/11609). */
+export const SentPayContentExt = exactObject({
+  ...WxpayPayContentExt.entries,
+  limit_pay: v.optional(v.picklist(['no_credit', ''])),
+})
+
+/** A flow number of a client's own: an integer on the pages, a text in a client that is in use. */
+const FlowId = v.union([integer(0, Number.MAX_SAFE_INTEGER), S(64)])
+
 /** `total_fee` is integer fen; `fee_type` is CNY and nothing else; `time_expire` is absolute epoch seconds. */
 export const PayContent = v.strictObject({
   out_trade_no: S1(32),
@@ -49,7 +58,11 @@ export const PayContent = v.strictObject({
   remark: v.optional(S(127)),
   time_expire: v.optional(EpochS),
   caller_notify_url: v.optional(S(1024)),
-  wxpay_pay_content_ext: v.optional(WxpayPayContentExt),
+  /** Newer pages (product/569/37672); we do not send it. */
+  client_flow_id: v.optional(FlowId),
+  /** Seen from one client in use; what it means is not known. */
+  is_shelves_order: v.optional(v.boolean()),
+  wxpay_pay_content_ext: v.optional(SentPayContentExt),
 })
 
 export const WxpayPayMchKeyExt = v.strictObject({
@@ -70,6 +83,8 @@ export const PayMchKey = v.strictObject({
   pay_platform: Platform,
   sub_pay_platform: v.optional(N32),
   ...OutIds,
+  /** Members of staff who are told (product/569/11609); we do not send it. */
+  notify_open_ids: v.optional(v.array(S(255))),
   wxpay_pay_mch_key_ext: v.optional(WxpayPayMchKeyExt),
   alipay_pay_mch_key_ext: v.optional(AlipayPayMchKeyExt),
 })
@@ -82,9 +97,14 @@ export const OrderClient = v.strictObject({
   sdk_version: v.optional(S(10)),
   /** IPv4 of the machine that calls the API. */
   spbill_create_ip: S1(16),
+  /** Go with every call of Tencent's own SDKs: a machine's number, and a brand's code that is always there. */
+  machine_no: v.optional(S(32)),
+  sub_terminal_type: v.optional(N32),
+  /** Of a device that is configured in the console: S64 in 2019, S127 later. */
+  sn_code: v.optional(S(127)),
 })
 
-/** The other shape (`authen_info.s`, RSA) is for refunds of old clients; everything here is HMAC. */
+/** The other shape (`authen_info.s`, RSA) is for refunds of old clients; everything we send and believe is HMAC. */
 export const AuthenInfo = v.looseObject({
   a: v.looseObject({ authen_type: v.number(), authen_code: v.string() }),
 })
@@ -284,6 +304,8 @@ export const RefundContent = v.strictObject({
   refund_fee: Fen,
   refund_fee_type: v.literal('CNY'),
   refund_reason: v.optional(S(64)),
+  /** Newer page; we do not send it. */
+  client_refund_flow_id: v.optional(FlowId),
 })
 
 export const RefundOrderContent = openObject({
@@ -321,7 +343,11 @@ const RefundAnswer = openObject({
 })
 export type RefundAnswer = v.InferOutput<typeof RefundAnswer>
 
-const RefundPayMchKey = v.strictObject({ pay_platform: Platform, ...OutIds })
+const RefundPayMchKey = v.strictObject({
+  pay_platform: Platform,
+  sub_pay_platform: v.optional(N32),
+  ...OutIds,
+})
 
 /**
  * 申请退款, product/569/37673. Status 0 says "accepted", never "done". Somebody refunds: every shipped client names who, by
@@ -404,6 +430,12 @@ export const clientOrderDetail = {
     pay_platform: v.optional(Platform),
     out_sub_mch_id: S1(32),
     out_shop_id: v.optional(S1(32)),
+    /** A shop's members of staff and devices; clients in use send these five as well. */
+    staff_id: v.optional(S(64)),
+    device_id: v.optional(S(64)),
+    trade_type: v.optional(N32),
+    enable_overview: v.optional(v.boolean()),
+    query_cashier_type: v.optional(N32),
     query_order_type: v.picklist(Object.values(BILL_OF)),
     start_time: v.optional(EpochS),
     end_time: EpochS,
@@ -429,10 +461,19 @@ export const clientOrderDetail = {
  * What Cloud Pay sends us after a payment (product/569/11609, 2019). It is a hint to look, so it need say no more than
  * whose order it is; what else it says is compared where it says it.
  */
-export const NotificationContent = openObject({
-  pay_mch_key: openObject({ out_sub_mch_id: maybe(v.string()) }),
-  order_content: openObject({ out_trade_no: v.pipe(v.string(), v.minLength(1), v.maxLength(32)) }),
-})
+const OrderNumber = v.pipe(v.string(), v.minLength(1), v.maxLength(32))
+const RefundHint = openObject({ out_trade_no: OrderNumber })
+export const NotificationContent = v.pipe(
+  openObject({
+    pay_mch_key: openObject({ out_sub_mch_id: maybe(v.string()) }),
+    order_content: maybe(openObject({ out_trade_no: OrderNumber })),
+    /** Of a refund (product/569/11609 of 2017): a list there; an object is read as well. */
+    refund_order_content: maybe(v.union([RefundHint, v.pipe(v.array(RefundHint), v.minLength(1))])),
+  }),
+  v.check(
+    ({ order_content, refund_order_content }) => Boolean(order_content) !== Boolean(refund_order_content),
+  ),
+)
 export type NotificationContent = v.InferOutput<typeof NotificationContent>
 
 export const INTERFACES = [

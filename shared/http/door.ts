@@ -123,7 +123,8 @@ function toFault(error: unknown): Fault {
 
 /** A function answers for its own paths only. Parameters come from the path: the Function URL gives no others. */
 function match<App>(routes: readonly Route<App>[], request: Pick<HttpRequest, 'method' | 'path'>) {
-  const segments = request.path.split('/')
+  // What is typed into a console may end with a slash, and means the same.
+  const segments = request.path.replace(/(?<=.)\/$/, '').split('/')
   for (const route of routes) {
     const pattern = route.path.split('/')
     if (route.method !== request.method || pattern.length !== segments.length) continue

@@ -8,11 +8,15 @@ import { openNotification, type NotificationFlaw } from '../cloudpay/notificatio
 import type { NotificationContent } from '../cloudpay/schema'
 import type { NewAnomaly } from '../order/anomaly'
 import type { Order } from '../order/order'
-import { canStillChange } from '../order/state'
+import { isSettled } from '../order/refund'
+import { canStillChange, hasMoney } from '../order/state'
 import { insertNotification, type NewNotification } from '../store/notifications'
 import { claimLook, findOrder } from '../store/orders'
+import { findRefund } from '../store/refunds'
 import { SETTLE_RESERVE_MS, type Payments } from './context'
 import { LOOK_INTERVAL_MS, lookUpstream } from './refresh'
+import { lookAtRefund } from './refundAsking'
+import { importRefunds } from './refundList'
 import { about, raise } from './raise'
 
 /**
@@ -37,11 +41,12 @@ export async function takeNotification(payments: Payments, body: Buffer, deadlin
   if (newer) return takeNotification({ ...newer, log: payments.log }, body, deadline)
   const { content, text } = opened
   const out_sub_mch_id = content.pay_mch_key.out_sub_mch_id!
-  const { out_trade_no } = content.order_content
+  const hint = hintOf(content)
+  const { out_trade_no, about: isAbout } = hint
   const key = { out_sub_mch_id, out_trade_no }
 
   const order: Order | undefined = await findOrder(payments.store, key)
-  const mismatch = order && mismatchOf(order, content)
+  const mismatch = order && mismatchOf(order, content, hint)
   if (order && mismatch) {
     // Signed with the merchant's own key, so worth a person's look.
     const anomaly = about(order, 'notification_mismatch', { fields: mismatch.fields })
@@ -54,13 +59,21 @@ export async function takeNotification(payments: Payments, body: Buffer, deadlin
     id: createHash('sha256').update(text).digest('hex'),
     received_at: nowS(payments.clock),
     orphan: order === undefined,
-    claims: claimsOf(content),
+    about: isAbout,
+    claims: claimsOf(hint),
   }
   const kept = await keep(payments, notification, order ? [] : [orphanOf(notification)])
-  payments.log({ event: 'notify.kept', count: `notify.${kept}`, out_trade_no, orphan: order === undefined })
+  payments.log({
+    event: 'notify.kept',
+    count: `notify.${kept}`,
+    out_trade_no,
+    about: isAbout,
+    orphan: order === undefined,
+  })
 
-  if (!order || kept === 'known' || !canStillChange(order.state)) return
-  await lookIfThereIsTime(payments, order, deadline)
+  if (!order || kept === 'known') return
+  if (isAbout === 'refund' ? !hasMoney(order.state) : !canStillChange(order.state)) return
+  await lookIfThereIsTime(payments, order, hint, deadline)
 }
 
 async function keep(
@@ -76,14 +89,19 @@ async function keep(
 }
 
 /** Whatever this runs into, the notification is kept and the timer will look. */
-async function lookIfThereIsTime(payments: Payments, order: Order, deadline: Deadline): Promise<void> {
+async function lookIfThereIsTime(
+  payments: Payments,
+  order: Order,
+  { about: isAbout, out_refund_no }: Hint,
+  deadline: Deadline,
+): Promise<void> {
   const untilMs = Math.min(LOOK_MAX_MS + SETTLE_RESERVE_MS, deadline.remainingMs())
   const startMs = deadline.remainingMs()
   const shorter: Deadline = { remainingMs: () => untilMs - (startMs - deadline.remainingMs()) }
   try {
-    if ((await claimLook(payments.store, order, LOOK_INTERVAL_MS)) === 'done') {
-      await lookUpstream(payments, order, shorter)
-    }
+    if ((await claimLook(payments.store, order, LOOK_INTERVAL_MS)) !== 'done') return
+    if (isAbout === 'order') await lookUpstream(payments, order, shorter)
+    else await lookAtNotified(payments, order, out_refund_no, shorter)
   } catch (error) {
     if (!(error instanceof Fault)) throw error
     payments.log({
@@ -96,35 +114,92 @@ async function lookIfThereIsTime(payments: Payments, order: Order, deadline: Dea
   }
 }
 
+/** One of ours is asked about by its number, whatever else there is by the list. */
+async function lookAtNotified(
+  payments: Payments,
+  order: Order,
+  out_refund_no: string | undefined,
+  deadline: Deadline,
+): Promise<void> {
+  const { out_sub_mch_id } = order
+  const refund =
+    out_refund_no === undefined
+      ? undefined
+      : await findRefund(payments.store, { out_sub_mch_id, out_refund_no })
+  if (refund && refund.out_trade_no === order.out_trade_no && !isSettled(refund.state))
+    await lookAtRefund(payments, { order, refund }, deadline)
+  else await importRefunds(payments, order, deadline)
+}
+
+/** What of a notification there is to look at, whichever of the two kinds it is. */
+type Hint = {
+  about: 'order' | 'refund'
+  out_trade_no: string
+  out_refund_no: string | undefined
+  /** What it says of amounts and states: anything, or nothing. */
+  said: Record<string, unknown>
+}
+
+function hintOf({ order_content, refund_order_content }: NotificationContent): Hint {
+  if (order_content)
+    return {
+      about: 'order',
+      out_trade_no: order_content.out_trade_no,
+      out_refund_no: undefined,
+      said: order_content,
+    }
+  // Of several, the first: what became of the others the list says.
+  const said = [refund_order_content!].flat()[0]!
+  const { out_refund_no } = said
+  const isNumber = typeof out_refund_no === 'string' && /^[!-~]{1,64}$/.test(out_refund_no)
+  return {
+    about: 'refund',
+    out_trade_no: said.out_trade_no,
+    out_refund_no: isNumber ? out_refund_no : undefined,
+    said,
+  }
+}
+
 /** What a notification says is compared with the order's own row; what it does not say is for our own query to say. */
 function mismatchOf(
   order: Order,
-  { pay_mch_key: key, order_content: content }: NotificationContent,
+  { pay_mch_key: key }: NotificationContent,
+  { about: isAbout, said }: Hint,
 ): { why: NotificationRefusal; fields: string[] } | undefined {
   const says = (value: unknown) => value !== undefined && value !== null
   const ids = (['out_mch_id', 'out_sub_mch_id', 'out_shop_id', 'pay_platform'] as const).filter(
     (name) => says(key[name]) && key[name] !== order[name],
   )
   if (ids.length > 0) return { why: 'order_differs', fields: ids.map((name) => `pay_mch_key.${name}`) }
-  const { total_fee, fee_type } = content
+  const [member, feeType] =
+    isAbout === 'order' ? ['order_content', 'fee_type'] : ['refund_order_content', 'refund_fee_type']
+  const { total_fee } = said
+  const fee_type = said[feeType]
   const amounts = [
     ...(says(total_fee) && total_fee !== order.total_fee ? ['total_fee'] : []),
-    ...((isBlank(fee_type) ? 'CNY' : fee_type) === order.fee_type ? [] : ['fee_type']),
+    ...((isBlank(fee_type) ? 'CNY' : fee_type) === order.fee_type ? [] : [feeType]),
   ]
-  if (amounts.length > 0)
-    return { why: 'amount_differs', fields: amounts.map((name) => `order_content.${name}`) }
+  if (amounts.length > 0) return { why: 'amount_differs', fields: amounts.map((name) => `${member}.${name}`) }
   return undefined
 }
 
 /** Kept for people: nothing is decided by it, so whatever does not look like what it should be is left out. */
-function claimsOf({ order_content: content }: NotificationContent): NewNotification['claims'] {
-  const { total_fee, transaction_id, time_end } = content
-  const { wxpay_order_content_ext: wxpay, alipay_order_content_ext: alipay } = content
-  const state = (wxpay ?? alipay) as { current_trade_state?: unknown } | null | undefined
+function claimsOf({ about: isAbout, out_refund_no, said }: Hint): NewNotification['claims'] {
+  const { total_fee, transaction_id, time_end, refund_fee } = said
+  const ext = said['wxpay_order_content_ext'] ?? said['alipay_order_content_ext']
+  const refundExt = said['wxpay_refund_order_content_ext'] ?? said['alipay_refund_order_content_ext']
+  const state = (ext as { current_trade_state?: unknown } | null | undefined)?.current_trade_state
+  const { state: wxpay, refund_status: alipay } = (refundExt ?? {}) as Record<string, unknown>
+  if (isAbout === 'refund')
+    return {
+      out_refund_no: out_refund_no ?? null,
+      refund_fee: wholeOrNull(refund_fee),
+      wallet_state: wholeOrNull(wxpay ?? alipay),
+    }
   return {
     total_fee: wholeOrNull(total_fee),
     transaction_id: typeof transaction_id === 'string' && v.is(S(64), transaction_id) ? transaction_id : null,
-    wallet_state: wholeOrNull(state?.current_trade_state),
+    wallet_state: wholeOrNull(state),
     time_end: wholeOrNull(time_end),
   }
 }

@@ -1,4 +1,5 @@
 import type { NewAnomaly } from '../order/anomaly'
+import { REFUND_STATES } from '../order/refund'
 import { canStillChange, ORDER_STATES } from '../order/state'
 import { sayBeside } from './beside'
 import type { Store } from './open'
@@ -13,19 +14,22 @@ export type NewNotification = {
   out_trade_no: string
   received_at: number
   orphan: boolean
+  /** What there is to look at; left out, the order. */
+  about?: 'order' | 'refund'
   claims: Record<string, string | number | null>
 }
 
-const insertRow = statement<Omit<NewNotification, 'orphan' | 'claims'> & { orphan: number; claims: string }>(
-  (db, given) =>
-    db.insertInto('notifications').values({
-      out_sub_mch_id: given.out_sub_mch_id,
-      id: given.id,
-      out_trade_no: given.out_trade_no,
-      received_at: given.received_at,
-      orphan: given.orphan,
-      claims: given.claims,
-    }),
+const insertRow = statement<
+  Omit<NewNotification, 'orphan' | 'claims' | 'about'> & { orphan: number; claims: string }
+>((db, given) =>
+  db.insertInto('notifications').values({
+    out_sub_mch_id: given.out_sub_mch_id,
+    id: given.id,
+    out_trade_no: given.out_trade_no,
+    received_at: given.received_at,
+    orphan: given.orphan,
+    claims: given.claims,
+  }),
 )
 
 const hintRow = statement<OrderKey>((db, given, store) =>
@@ -35,6 +39,26 @@ const hintRow = statement<OrderKey>((db, given, store) =>
     .where('out_sub_mch_id', '=', given.out_sub_mch_id)
     .where('out_trade_no', '=', given.out_trade_no)
     .where('state', 'in', ORDER_STATES.filter(canStillChange)),
+)
+
+/** Refunds of it that we wait for, and its list of refunds, are due now. */
+const refundsRow = statement<OrderKey>((db, given, store) =>
+  db
+    .updateTable('refunds')
+    .set({ next_due_at_ms: nowPlus(store, 0) })
+    .where('out_sub_mch_id', '=', given.out_sub_mch_id)
+    .where('out_trade_no', '=', given.out_trade_no)
+    .where('next_due_at_ms', 'is not', null)
+    .where('state', 'in', REFUND_STATES),
+)
+
+const paidRow = statement<OrderKey>((db, given, store) =>
+  db
+    .updateTable('orders')
+    .set({ next_due_at_ms: nowPlus(store, 0) })
+    .where('out_sub_mch_id', '=', given.out_sub_mch_id)
+    .where('out_trade_no', '=', given.out_trade_no)
+    .where('state', 'in', ['paid', 'paid_after_close']),
 )
 
 const noticedRow = statement<OrderKey>((db, given, store) =>
@@ -57,11 +81,14 @@ export async function insertNotification(
   anomalies: NewAnomaly[] = [],
 ): Promise<Outcome | 'known'> {
   let known = false
-  const { claims, orphan, received_at } = notification
+  const { claims, orphan, received_at, about } = notification
   const outcome = await write(store, async (say) => {
     const row = insertRow(store, { ...notification, claims: JSON.stringify(claims), orphan: orphan ? 1 : 0 })
     await unlessTaken(store, say(row), () => (known = true))
-    if (!orphan) {
+    if (!orphan && about === 'refund') {
+      await say(refundsRow(store, notification))
+      await say(paidRow(store, notification))
+    } else if (!orphan) {
       await say(hintRow(store, notification))
       await say(noticedRow(store, notification))
     }

@@ -81,6 +81,7 @@ describe('a complete configuration', () => {
         caFile: undefined,
         spbillCreateIp: '127.0.0.1',
         callerNotifyUrl: undefined,
+        notifyReply: 'object',
         perMinute: 600,
       },
       orderLifeS: 900,
@@ -160,6 +161,7 @@ describe('a complete configuration', () => {
       caFile: '/opt/ca.pem',
       spbillCreateIp: '203.0.113.24',
       callerNotifyUrl: 'https://notify.example.com/notify',
+      notifyReply: 'object',
       perMinute: 100_000,
     })
     expect(config).toMatchObject({
@@ -243,6 +245,7 @@ describe('faults', () => {
     ['REFUND_HOUR_MAX_FEN', '20000.00', 'whole number from 0 to 999999999'],
     ['REFUND_DAY_MAX_FEN', '1e9', 'whole number from 0 to 999999999'],
     ['REFUND_DAY_MAX_FEN', 'unlimited', 'whole number from 0 to 999999999'],
+    ['NOTIFY_REPLY', 'xml', 'must be object or text'],
     ['CALLER_NOTIFY_URL', 'http://notify.example.com/notify', 'must be an https:// URL'],
     ['CALLER_NOTIFY_URL', 'notify.example.com/notify', 'must be an https:// URL'],
     ['CALLER_NOTIFY_URL', 'ftp://notify.example.com/', 'must be an https:// URL'],

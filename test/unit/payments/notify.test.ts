@@ -41,7 +41,6 @@ describe('what is refused', () => {
 
   type Case = [name: string, gate: string, bytes: (number: string) => Buffer | Promise<Buffer>]
   const cases: Case[] = [
-    ['one that is too large', 'too_large', (number) => told(number, set('pad', 'x'.repeat(32 * 1024)))],
     ['nothing', 'envelope_malformed', () => Buffer.from('{}')],
     ['bytes that are no text', 'envelope_malformed', () => Buffer.from([0xc3, 0x28])],
     ['an unsigned success', 'envelope_malformed', (number) => unsigned(told(number))],
@@ -202,9 +201,6 @@ describe('what is refused', () => {
       await shop.tell(told(number, (content) => some.forEach(([, change]) => change(content)), key))
       expect(gates()).toEqual({ [`notify.refused.${faults[upTo]![0]}`]: 1 })
     }
-    shop.log.length = 0
-    await shop.tell(Buffer.from(`{"pad":"${'x'.repeat(33_000)}"`))
-    expect(gates()).toEqual({ 'notify.refused.too_large': 1 })
   })
 
   test('the same mismatch again is the same anomaly, counted up', async () => {
