@@ -3,6 +3,7 @@ import { createApp } from '../shared/app'
 import { readConfig } from '../shared/base/config'
 import { Fault } from '../shared/base/errors'
 import { deadlineAfter, systemClock } from '../shared/base/time'
+import { dayBegins } from '../shared/order/board'
 import { reconcileWindow } from '../shared/payments/bill'
 import { runCommand } from './run'
 
@@ -18,8 +19,13 @@ const LIMIT_MS = 3_600_000
 async function reconcile(args: string[], print: (line: string) => void): Promise<0 | 1 | 2> {
   const options = { day: { type: 'string' }, merchant: { type: 'string' } } as const
   const { values } = parseArgs({ args, options })
-  const fromS = readDay(values.day)
-  if (fromS === undefined) return 2
+  if (values.day === undefined) return 2
+  // Where the bill's days begin: in China.
+  const fromS = dayBegins(values.day)
+  if (fromS === undefined) {
+    console.error('--day must be a day there is, written like 2026-11-22. Nothing was asked.')
+    return 2
+  }
   const config = readConfig(process.env, true)
   const authorize = () => Promise.reject(new Fault('caller_unknown'))
   const app = await createApp(config, { authorize, write: (line) => void process.stderr.write(line) })
@@ -44,13 +50,6 @@ async function reconcile(args: string[], print: (line: string) => void): Promise
   } finally {
     await app.store.close()
   }
-}
-
-/** The first second of a day in China, where the bill's days begin. */
-function readDay(day: string | undefined): number | undefined {
-  if (day === undefined || !/^\d{4}-\d\d-\d\d$/.test(day)) return undefined
-  const ms = Date.parse(`${day}T00:00:00+08:00`)
-  return Number.isNaN(ms) ? undefined : ms / 1000
 }
 
 /** `npm run reconcile`: one day's bill, now. */

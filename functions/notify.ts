@@ -10,6 +10,8 @@ export const routes: Route<App>[] = [
   {
     method: 'POST',
     path: '/notify',
+    // What is typed into a console may end with a slash, and means the same.
+    slashToo: true,
     // Three seconds at the worst: who waits longer may count it as failed.
     withinMs: 2800,
     refuse: refuseNotification,

@@ -2,6 +2,7 @@ import { DOORS } from '../../shared/access/doors'
 import { SESSION_SECRET_HEADER } from '../../shared/access/closed'
 import { SIGNED_HEADERS } from '../../shared/access/signed'
 import { Fault, FAULTS, type FaultCode } from '../../shared/base/errors'
+import { flaw, REQUIRED } from '../../shared/base/validate'
 import { problem } from '../../shared/http/answer'
 import type { ServedRoute } from '../routes'
 import { FAULT_CODES, FAULT_HELP, MEMBERS, type Member, type Text } from './faults'
@@ -229,9 +230,10 @@ const MEMBER_SCHEMAS: Record<Member, Schema> = {
       properties: {
         field: { type: 'string', description: both({ zh: '路径，以点分隔', en: 'path, with dots' }) },
         code: { type: 'string' },
-        message: { type: 'string' },
+        message: { type: 'string', description: both({ zh: '英文', en: 'in English' }) },
+        message_zh: { type: 'string', description: both({ zh: '中文', en: 'in Chinese' }) },
       },
-      required: ['field', 'code', 'message'],
+      required: ['field', 'code', 'message', 'message_zh'],
     },
   },
   out_trade_no: { type: 'string' },
@@ -317,7 +319,7 @@ function exampleOf(code: FaultCode): unknown {
   const extra = Object.fromEntries(
     members.flatMap((member) => (member === 'fields' ? [] : [[member, MEMBER_EXAMPLES[member]]])),
   )
-  const fields = [{ field: 'pay_content.total_fee', code: 'required', message: 'is required' }]
+  const fields = [flaw('pay_content.total_fee', 'required', REQUIRED)]
   const fault = new Fault(code, { extra, ...(members.includes('fields') ? { fields } : {}) })
   return JSON.parse(problem(fault, '5ab7f0b4-8f0c-11f0-9a55-525400123456').body)
 }

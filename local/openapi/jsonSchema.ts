@@ -19,6 +19,14 @@ const CHECKS: [RegExp, (found: RegExpExecArray) => Schema][] = [
   [/^must be at most (\d+) characters$/, ([, max]) => ({ maxLength: Number(max) })],
   [/^must be 32 bytes as base64url$/, () => ({ pattern: '^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$' })],
   [/^must be 16 to 24 digits$/, () => ({ pattern: '^\\d{16,24}$' })],
+  [/^must not be blanks only$/, () => ({ pattern: '\\S' })],
+  [
+    /^must be the id of a payer, /,
+    () => ({
+      pattern: '^[^\\s\\u0000-\\u001f\\u007f-\\u009f]*$',
+      not: { enum: ['undefined', 'null', 'NaN', '[object Object]'] },
+    }),
+  ],
   // No JSON Schema can say these; the sentence stands in the description of the document.
   [/^must not contain half of a surrogate pair$/, () => ({})],
   [/^must not contain U\+0000$/, () => ({})],

@@ -7,7 +7,7 @@ import type { PayerTag } from '../base/payerTag'
 import type { PayerApp, People } from '../base/people'
 import type { Random } from '../base/random'
 import { nowS, type Clock, type Deadline } from '../base/time'
-import { fieldFaults } from '../base/validate'
+import { fieldFaults, said, visibleAscii } from '../base/validate'
 import type { Ask } from '../net/ask'
 import { count } from '../store/counters'
 import type { Store } from '../store/open'
@@ -31,13 +31,25 @@ type Around = {
   ask: Ask
 }
 
-const Secret32 = v.pipe(v.string(), v.check(isSessionSecret, 'must be 32 bytes as base64url'))
-const AppId = v.pipe(v.string(), v.regex(/^[0-9A-Za-z]{1,32}$/))
+const Secret32 = v.pipe(
+  v.string(),
+  v.check(isSessionSecret, said('must be 32 bytes as base64url', '须为 32 个字节的 base64url 编码')),
+)
+const AppId = v.pipe(
+  v.string(),
+  v.regex(/^[0-9A-Za-z]{1,32}$/, said('must be 1 to 32 letters and digits', '须为 1 至 32 个字母或数字')),
+)
 
 export const LoginRequest = v.strictObject({
   app_id: AppId,
   /** Of `wx.login`, of the redirect, of `my.getAuthCode`. */
-  code: v.pipe(v.string(), v.regex(/^[0-9A-Za-z_-]{1,256}$/)),
+  code: v.pipe(
+    v.string(),
+    v.regex(
+      /^[0-9A-Za-z_-]{1,256}$/,
+      said('must be the code as the wallet gave it', '须为微信或支付宝给出的 code，原样发送'),
+    ),
+  ),
   /** 32 random bytes of the client's own, as base64url: sent with every later call, never sent back. */
   secret: Secret32,
   state: v.optional(v.pipe(v.string(), v.maxLength(128))),
@@ -46,11 +58,14 @@ export const LoginRequest = v.strictObject({
 export const StateRequest = v.strictObject({
   app_id: AppId,
   /** SHA-256 of the secret's 32 bytes, as base64url. */
-  secret_hash: v.pipe(v.string(), v.regex(/^[0-9A-Za-z_-]{43}$/)),
+  secret_hash: v.pipe(
+    v.string(),
+    v.regex(/^[0-9A-Za-z_-]{43}$/, said('must be a SHA-256 as base64url', '须为 SHA-256 的 base64url 编码')),
+  ),
 })
 
 export const RevokeRequest = v.strictObject({
-  payer_id: v.pipe(v.string(), v.regex(/^[!-~]{1,128}$/)),
+  payer_id: visibleAscii(128),
   payer_field: v.picklist(['open_id', 'sub_open_id', 'user_id']),
 })
 

@@ -129,8 +129,8 @@ export const FAULTS = {
   },
   purchase_open: {
     status: 409,
-    zh: '这笔业务订单已有一个未完成的支付单，须等它关闭或支付。',
-    en: 'This purchase has an open order, which must be closed or paid first.',
+    zh: '这笔业务订单已有一个未完成的支付单，须先支付或关闭它；最早 Retry-After 秒后可以关闭，届时请重试。',
+    en: 'This purchase has an open order, which must be paid or closed first: retry after the seconds in Retry-After, when it can be closed at the earliest.',
   },
   purchase_paid: {
     status: 409,
@@ -245,8 +245,8 @@ export const FAULTS = {
 
 export type FaultCode = keyof typeof FAULTS
 
-/** What is wrong with one field: where, in which way, and in words. */
-export type FieldFault = { field: string; code: string; message: string }
+/** What is wrong with one field: where, in which way, and in words: English in `message`, as callers know it. */
+export type FieldFault = { field: string; code: string; message: string; message_zh: string }
 
 export type FaultExtras = {
   /** For the log only. */

@@ -22,6 +22,8 @@ export type Route<App> = {
   handle: (app: App, visit: Visit) => Promise<HttpAnswer>
   /** How a refusal is put when the caller wants another shape than a problem. */
   refuse?: (fault: Fault, requestId: string) => HttpAnswer
+  /** The same path with a slash at its end is this one as well. */
+  slashToo?: true
   /** The caller waits no longer: by then the answer is the refusal of `no_time_left`. */
   withinMs?: number
 }
@@ -123,11 +125,12 @@ function toFault(error: unknown): Fault {
 
 /** A function answers for its own paths only. Parameters come from the path: the Function URL gives no others. */
 function match<App>(routes: readonly Route<App>[], request: Pick<HttpRequest, 'method' | 'path'>) {
-  // What is typed into a console may end with a slash, and means the same.
-  const segments = request.path.replace(/(?<=.)\/$/, '').split('/')
+  const segments = request.path.split('/')
   for (const route of routes) {
     const pattern = route.path.split('/')
-    if (route.method !== request.method || pattern.length !== segments.length) continue
+    if (route.method !== request.method) continue
+    if (route.slashToo && request.path === `${route.path}/`) return { route, params: {} }
+    if (pattern.length !== segments.length) continue
     const params: Record<string, string> = {}
     const fits = pattern.every((part, at) => {
       const segment = segments[at] ?? ''

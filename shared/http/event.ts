@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { Fault } from '../base/errors'
-import { isWellFormed } from '../base/validate'
+import { flaw, isWellFormed, said, type Said } from '../base/validate'
 
 /**
  * One reader for every shape in which SCF hands over an HTTP request: the Function URL's (documented: body, headers,
@@ -53,13 +53,25 @@ export function readHead(event: Loose): Omit<HttpRequest, 'params' | 'body'> {
 /** Refused before anybody compares, signs or stores it: half a surrogate pair and U+0000 are other texts elsewhere. */
 function bound(field: string, given: Record<string, string>, maxCharacters: number): void {
   const entries = Object.entries(given)
-  const refuse = (code: string, message: string) =>
-    new Fault('head_invalid', { fields: [{ field, code, message }] })
+  const refuse = (code: string, message: Said) =>
+    new Fault('head_invalid', { fields: [flaw(field, code, message)] })
   const characters = entries.reduce((sum, [name, value]) => sum + name.length + value.length, 0)
   if (characters > maxCharacters || entries.length > NAMES_MAX)
-    throw refuse('too_large', `has at most ${NAMES_MAX} names and ${maxCharacters} characters`)
+    throw refuse(
+      'too_large',
+      said(
+        `has at most ${NAMES_MAX} names and ${maxCharacters} characters`,
+        `最多 ${NAMES_MAX} 个名称、${maxCharacters} 个字符`,
+      ),
+    )
   if (entries.some((pair) => pair.some((text) => text.includes('\0') || !isWellFormed(text))))
-    throw refuse('no_text', 'must be text without U+0000 or half of a surrogate pair')
+    throw refuse(
+      'no_text',
+      said(
+        'must be text without U+0000 or half of a surrogate pair',
+        '须为文本，不能含有 U+0000 或半个代理对',
+      ),
+    )
 }
 
 /** Of IPv6 the half that a household has: the other half it chooses itself. */

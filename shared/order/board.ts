@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { said, visibleAscii } from '../base/validate'
 import { ANOMALY_KINDS, RESOLUTION_MAX, type Anomaly } from './anomaly'
 import { ORDER_FLAGS, type Order } from './order'
 import { ORDER_STATES } from './state'
@@ -8,12 +9,20 @@ import { moment, momentOrNull } from './view'
 const LIMIT_MAX = 100
 const LIMIT = 50
 
+const LIMITS = said(`must be a whole number from 1 to ${LIMIT_MAX}`, `须为 1 至 ${LIMIT_MAX} 的整数`)
 const Limit = v.optional(
-  v.pipe(v.string(), v.regex(/^\d{1,3}$/), v.transform(Number), v.minValue(1), v.maxValue(LIMIT_MAX)),
+  v.pipe(
+    v.string(),
+    v.regex(/^\d{1,3}$/, LIMITS),
+    v.transform(Number),
+    v.minValue(1, LIMITS),
+    v.maxValue(LIMIT_MAX, LIMITS),
+  ),
   String(LIMIT),
 )
+export const NEXT = said('must be the next of a page', '须为上一页给出的 next')
 /** `next` of the page before, as it was given. */
-const Cursor = v.optional(v.pipe(v.string(), v.regex(/^[0-9A-Za-z_-]{1,512}$/)))
+const Cursor = v.optional(v.pipe(v.string(), v.regex(/^[0-9A-Za-z_-]{1,512}$/, NEXT)))
 
 /**
  * `search`: how an order number begins, or a whole transaction id. Not together with `state`: looking for a rare state
@@ -22,24 +31,28 @@ const Cursor = v.optional(v.pipe(v.string(), v.regex(/^[0-9A-Za-z_-]{1,512}$/)))
 export const OrdersQuery = v.pipe(
   v.strictObject({
     state: v.optional(v.picklist(ORDER_STATES)),
-    search: v.optional(v.pipe(v.string(), v.regex(/^[!-~]{1,64}$/))),
+    search: v.optional(visibleAscii(64)),
     before: Cursor,
     limit: Limit,
   }),
   v.forward(
-    v.check(({ state, search }) => state === undefined || search === undefined, 'does not go with search'),
+    v.check(
+      ({ state, search }) => state === undefined || search === undefined,
+      said('does not go with search', '不能与 search 一起使用'),
+    ),
     ['state'],
   ),
 )
 export const PageQuery = v.strictObject({ before: Cursor, limit: Limit })
 
+const DAY = said('must be a day there is, like 2026-11-23', '须为存在的日期，写法如 2026-11-23')
 /** A day of China, `2026-11-23`; today when left out. */
 export const DayQuery = v.strictObject({
   date: v.optional(
     v.pipe(
       v.string(),
-      v.regex(/^\d{4}-\d{2}-\d{2}$/),
-      v.check((date) => dayBegins(date) !== undefined, 'must be a day'),
+      v.regex(/^\d{4}-\d{2}-\d{2}$/, DAY),
+      v.check((date) => dayBegins(date) !== undefined, DAY),
     ),
   ),
 })

@@ -1,5 +1,6 @@
 import { ORDER_NUMBER_MAX } from '../base/config'
 import { randomText, type Random } from '../base/random'
+import { atMost, said, type Said } from '../base/validate'
 
 /** Eight characters of base 36 hold milliseconds until the year 2059. */
 const TIME_LENGTH = 8
@@ -16,10 +17,12 @@ export function makeOrderNumber(prefix: string, nowMs: number, random: Random): 
 }
 
 /** What is wrong with an order number a caller chose, or nothing. */
-export function orderNumberFault(prefix: string, number: string): string | undefined {
-  if (!number.startsWith(prefix)) return "must start with the sub-merchant's order prefix"
-  if (number.length === prefix.length) return 'must have characters of its own after the order prefix'
-  if (number.length > ORDER_NUMBER_MAX) return `must be at most ${ORDER_NUMBER_MAX} characters`
-  if (!/^[0-9A-Za-z]+$/.test(number)) return 'must be letters and digits only'
+export function orderNumberFault(prefix: string, number: string): Said | undefined {
+  if (!number.startsWith(prefix))
+    return said("must start with the sub-merchant's order prefix", '须以子商户的订单前缀开头')
+  if (number.length === prefix.length)
+    return said('must have characters of its own after the order prefix', '订单前缀之后还须有自己的字符')
+  if (number.length > ORDER_NUMBER_MAX) return atMost(ORDER_NUMBER_MAX)
+  if (!/^[0-9A-Za-z]+$/.test(number)) return said('must be letters and digits only', '只能含字母和数字')
   return undefined
 }

@@ -2,12 +2,13 @@ import * as v from 'valibot'
 import type { Caller } from '../base/caller'
 import { Fault } from '../base/errors'
 import { nowS, type Deadline } from '../base/time'
-import { fieldFaults } from '../base/validate'
+import { fieldFaults, flaw } from '../base/validate'
 import type { Anomaly } from '../order/anomaly'
 import {
   dayBegins,
   DayQuery,
   dayOf,
+  NEXT,
   OrdersQuery,
   PageQuery,
   ResolveRequest,
@@ -228,7 +229,7 @@ function readCursor<Schema extends v.GenericSchema>(schema: Schema, cursor: stri
   try {
     return v.parse(schema, JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8')))
   } catch (cause) {
-    const fields = [{ field: 'before', code: 'value', message: 'must be the next of a page' }]
+    const fields = [flaw('before', 'value', NEXT)]
     throw new Fault('query_invalid', { fields, cause })
   }
 }

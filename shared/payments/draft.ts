@@ -3,7 +3,7 @@ import { ORDER_LIFE_MAX_S, ORDER_LIFE_MIN_S } from '../base/numbers'
 import { Fault } from '../base/errors'
 import { makeNonce } from '../base/random'
 import { nowS } from '../base/time'
-import { flaw } from '../base/validate'
+import { flaw, said } from '../base/validate'
 import { PAY_PLATFORM, TERMINAL_TYPE, TRADE_TYPE } from '../cloudpay/enums'
 import { makeOrderNumber } from '../order/number'
 import { MICRO_LIFE_S } from '../order/schedule'
@@ -122,7 +122,10 @@ export function draftOrder(
 function expiryOf({ pay_content }: OrderRequest, now: number, lifeS: number): number {
   const time_expire = pay_content.time_expire ?? now + lifeS
   if (time_expire < now + ORDER_LIFE_MIN_S || time_expire > now + ORDER_LIFE_MAX_S) {
-    const message = `must be from ${ORDER_LIFE_MIN_S} s to ${ORDER_LIFE_MAX_S} s ahead of now`
+    const message = said(
+      `must be from ${ORDER_LIFE_MIN_S} s to ${ORDER_LIFE_MAX_S} s ahead of now, in epoch seconds`,
+      `须为 Unix 秒，在当前时间之后 ${ORDER_LIFE_MIN_S} 至 ${ORDER_LIFE_MAX_S} 秒之间`,
+    )
     throw new Fault('body_invalid', { fields: [flaw('pay_content.time_expire', 'value', message)] })
   }
   return time_expire

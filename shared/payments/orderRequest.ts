@@ -4,11 +4,11 @@ import type { Caller } from '../base/caller'
 import { IPV4 } from '../base/config'
 import { Fault, type FieldFault } from '../base/errors'
 import { parseStrictJson } from '../base/json'
-import { fieldFaults, flaw, S } from '../base/validate'
+import { fieldFaults, flaw, S, said } from '../base/validate'
 import { Detail } from '../cloudpay/schema'
 import { orderNumberFault } from '../order/number'
 import { SDK_VERSION, type KnownMerchant, type Payments } from './context'
-import { OrderRequest } from './orderSchema'
+import { DETAIL, OrderRequest } from './orderSchema'
 import { sceneFaults } from './sceneRules'
 import { namesPayer, sceneOf } from './scenes'
 
@@ -53,8 +53,11 @@ export function readOrderRequest(
 
 function addressFaults(ip: string | undefined): FieldFault[] {
   const field = 'order_client.spbill_create_ip'
-  if (ip === undefined) return [flaw(field, 'required', 'is required: the address of who pays')]
-  return IPV4.test(ip) ? [] : [flaw(field, 'value', 'must be an IPv4 address')]
+  if (ip === undefined)
+    return [
+      flaw(field, 'required', said('is required: the address of who pays', '必须提供：付款人的 IP 地址')),
+    ]
+  return IPV4.test(ip) ? [] : [flaw(field, 'value', said('must be an IPv4 address', '须为 IPv4 地址'))]
 }
 
 /** The sub-merchant a request names, or the first. One that is not ours is contradicted by the first's facts. */
@@ -63,14 +66,17 @@ export const merchantOf = (
   request: OrderRequest,
 ): KnownMerchant => merchants.find(request.pay_mch_key.out_sub_mch_id ?? '') ?? merchants.first
 
+const SERVER_OWNED = said(
+  "is the server's to set and differs from its configuration",
+  '由服务器设置，与配置不一致',
+)
+
 function contradictions(request: OrderRequest, owned: Record<string, string | undefined>): FieldFault[] {
   return Object.entries(owned).flatMap(([field, configured]) => {
     const given = field
       .split('.')
       .reduce<unknown>((node, name) => (node as Record<string, unknown> | undefined)?.[name], request)
-    return given === undefined || given === configured
-      ? []
-      : [flaw(field, 'server_owned', "is the server's to set and differs from its configuration")]
+    return given === undefined || given === configured ? [] : [flaw(field, 'server_owned', SERVER_OWNED)]
   })
 }
 
@@ -99,11 +105,15 @@ function detailFaults({ pay_content: { detail } }: OrderRequest): FieldFault[] {
   const text = detailText(detail)
   if (text === undefined) return []
   if (!v.is(S(DETAIL_MAX), text)) {
-    return [flaw(field, 'value', `must be at most ${DETAIL_MAX} characters as JSON text`)]
+    const tooLong = said(
+      `must be at most ${DETAIL_MAX} characters as JSON text`,
+      `写成 JSON 文本后最多 ${DETAIL_MAX} 个字符`,
+    )
+    return [flaw(field, 'value', tooLong)]
   }
   if (typeof detail !== 'string') return []
   const parsed = parseStrictJson(detail)
-  if (!parsed.ok) return [flaw(field, 'value', 'must be the JSON text of a Detail structure')]
+  if (!parsed.ok) return [flaw(field, 'value', DETAIL)]
   const read = v.safeParse(Detail, parsed.value)
   return read.success
     ? []

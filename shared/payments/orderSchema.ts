@@ -1,8 +1,29 @@
 import * as v from 'valibot'
 import { Fen } from '../base/money'
-import { exactObject, integer, S, S1 } from '../base/validate'
+import { EpochSeconds, exactObject, NotBlank, S, S1, said, visibleAscii } from '../base/validate'
 import { PAY_PLATFORM, TERMINAL_TYPE, TRADE_TYPE } from '../cloudpay/enums'
-import { AlipayPayMchKeyExt, Detail, WxpayPayContentExt, WxpayPayMchKeyExt } from '../cloudpay/schema'
+import { Detail, WxpayPayContentExt, WxpayPayMchKeyExt } from '../cloudpay/schema'
+
+/** What a page sends for a variable that nobody has set, once it has become text. */
+const UNSET = ['undefined', 'null', 'NaN', '[object Object]']
+
+/** Who pays: only the wallet can tell that it is somebody, but here it shows that it is nobody. */
+const PayerId = (max: number) =>
+  v.pipe(
+    S1(max),
+    v.check(
+      (id) => !UNSET.includes(id) && !/[\s\p{Cc}]/u.test(id),
+      said(
+        'must be the id of a payer, without blanks and control characters; a page has probably sent a variable that was not set',
+        '须为付款人的标识，不含空白和控制字符；多半是页面发送了没有赋值的变量',
+      ),
+    ),
+  )
+
+export const DETAIL = said(
+  'must be a Detail structure, or its JSON text',
+  '须为 Detail 结构，或它的 JSON 文本',
+)
 
 /**
  * The body of `POST /orders`, in Cloud Pay's words. Fields the server owns may be repeated by a caller who read
@@ -15,17 +36,17 @@ export const OrderRequest = v.strictObject({
     /** Integer fen. */
     total_fee: Fen,
     fee_type: v.optional(v.literal('CNY')),
-    body: S1(128),
+    body: NotBlank(128),
     /** The structure, or its JSON text; serialised once, at most 6000 characters. */
-    detail: v.optional(v.union([Detail, S(6000)])),
+    detail: v.optional(v.union([Detail, S(6000)], DETAIL)),
     remark: v.optional(S(127)),
     /** Epoch seconds, from 2 minutes to 2 hours ahead. */
-    time_expire: v.optional(integer(0, 99_999_999_999)),
+    time_expire: v.optional(EpochSeconds),
     /** micro_pay: what the shop scanned from the payer's phone. Never stored in the clear, never logged. */
     author_code: v.optional(
       v.pipe(
         v.string(),
-        v.check((code) => /^\d{16,24}$/.test(code), 'must be 16 to 24 digits'),
+        v.check((code) => /^\d{16,24}$/.test(code), said('must be 16 to 24 digits', '须为 16 至 24 位数字')),
       ),
     ),
     wxpay_pay_content_ext: v.optional(
@@ -38,9 +59,14 @@ export const OrderRequest = v.strictObject({
     out_sub_mch_id: v.optional(S(32)),
     out_shop_id: v.optional(S(32)),
     wxpay_pay_mch_key_ext: v.optional(
-      v.strictObject({ ...WxpayPayMchKeyExt.entries, mob_app_id: v.optional(S1(32)) }),
+      v.strictObject({
+        ...WxpayPayMchKeyExt.entries,
+        open_id: v.optional(PayerId(128)),
+        sub_open_id: v.optional(PayerId(128)),
+        mob_app_id: v.optional(S1(32)),
+      }),
     ),
-    alipay_pay_mch_key_ext: v.optional(AlipayPayMchKeyExt),
+    alipay_pay_mch_key_ext: v.optional(v.strictObject({ user_id: PayerId(32) })),
   }),
   order_client: v.optional(
     exactObject({
@@ -56,7 +82,7 @@ export const OrderRequest = v.strictObject({
   /** By which SCENES is read; 3, official account, is the default. */
   trade_type: v.optional(v.picklist(Object.values(TRADE_TYPE))),
   /** The merchant's own purchase: one order at a time may be paid for it. Visible ASCII. */
-  merchant_order_id: v.optional(v.pipe(v.string(), v.regex(/^[!-~]{1,64}$/, 'must be visible ASCII'))),
+  merchant_order_id: v.optional(visibleAscii(64)),
   nonce_str: v.optional(v.unknown()),
 })
 export type OrderRequest = v.InferOutput<typeof OrderRequest>

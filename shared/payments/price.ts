@@ -4,7 +4,7 @@ import { IPV4 } from '../base/config'
 import { payerHash } from '../base/payer'
 import { Fault, type FaultCode, type FieldFault } from '../base/errors'
 import { FEN_MAX } from '../base/money'
-import { flaw } from '../base/validate'
+import { asciiUpTo, flaw, OBJECT, said } from '../base/validate'
 import { PAY_PLATFORM, TRADE_TYPE, type TradeType } from '../cloudpay/enums'
 import { findSku } from '../store/catalogue'
 import type { OrderLimits } from '../store/orders'
@@ -119,7 +119,9 @@ async function findPrice(payments: Payments, caller: Caller, rest: Body, given: 
   const { ways } = payments.settings.prices
   const { token, sku } = given
   if (token !== undefined && sku !== undefined)
-    throw invalid([flaw('sku', 'not_allowed', 'send quote or sku, not both')])
+    throw invalid([
+      flaw('sku', 'not_allowed', said('send quote or sku, not both', 'quote 与 sku 只能发送一个')),
+    ])
   if (token !== undefined && ways.includes('quote')) return priceOfQuote(payments, token)
   if (sku !== undefined && ways.includes('catalogue')) return priceOfSku(payments, caller, rest, given)
   throw new Fault(MISSING[ways.join()] ?? 'payers_cannot_order')
@@ -146,13 +148,17 @@ async function priceOfQuote(payments: Payments, token: unknown): Promise<Price> 
 }
 
 const QUANTITY_MAX = 10_000
+const NO_QUANTITY = said(
+  `must be a whole number from 1 to ${QUANTITY_MAX}`,
+  `须为 1 至 ${QUANTITY_MAX} 的整数`,
+)
 
 async function priceOfSku(payments: Payments, caller: Caller, rest: Body, given: Given): Promise<Price> {
   const { sku, quantity = 1 } = given
   if (typeof sku !== 'string' || !/^[!-~]{1,64}$/.test(sku))
-    throw invalid([flaw('sku', 'value', 'must be 1 to 64 visible ASCII characters')])
+    throw invalid([flaw('sku', 'value', asciiUpTo(64))])
   if (!Number.isSafeInteger(quantity) || (quantity as number) < 1 || (quantity as number) > QUANTITY_MAX)
-    throw invalid([flaw('quantity', 'value', `must be a whole number from 1 to ${QUANTITY_MAX}`)])
+    throw invalid([flaw('quantity', 'value', NO_QUANTITY)])
   const count = quantity as number
   const named = member(rest, 'pay_mch_key')['out_sub_mch_id']
   const merchant = caller.out_sub_mch_id ?? (typeof named === 'string' ? named : undefined)
@@ -176,6 +182,8 @@ async function priceOfSku(payments: Payments, caller: Caller, rest: Body, given:
 
 /** What a payer may add to price and person. Coupons, limits and details change what is paid: they are not theirs. */
 const PAYERS_OWN = ['remark', 'time_expire']
+const NOT_PAYERS = said('is not for payers to set', '不能由付款人设置')
+const FROM_SESSION = said('is known from the session', '以登录会话为准，与会话不一致')
 
 /**
  * The body of an order as a merchant would have sent it. What a payer says of price or person may repeat what we know;
@@ -193,11 +201,11 @@ function compose(rest: Body, price: Price, caller: Caller): Body {
     ...noObjects(key, ['wxpay_pay_mch_key_ext', 'alipay_pay_mch_key_ext'], 'pay_mch_key.'),
     ...Object.keys(content)
       .filter((name) => !PAYERS_OWN.includes(name) && !(name in priced) && !isOnlySceneInfo(rest, name))
-      .map((name) => flaw(`pay_content.${name}`, 'not_allowed', 'is not for payers to set')),
+      .map((name) => flaw(`pay_content.${name}`, 'not_allowed', NOT_PAYERS)),
   ]
   const { merchant_order_id } = price
   if (rest['merchant_order_id'] !== undefined && rest['merchant_order_id'] !== merchant_order_id)
-    faults.push(flaw('merchant_order_id', 'not_allowed', 'is not for payers to set'))
+    faults.push(flaw('merchant_order_id', 'not_allowed', NOT_PAYERS))
   const own = caller.payer && sessionPart(rest, caller.payer, caller.out_sub_mch_id ?? '', faults)
   if (faults.length > 0) throw invalid(faults)
   return {
@@ -242,7 +250,7 @@ function sessionPart(rest: Body, payer: Payer, out_sub_mch_id: string, faults: F
     if (value === ext[name] || (name === payer.field && value === payer.id)) continue
     // A person is not a field that was filled in wrongly.
     if (['open_id', 'sub_open_id', 'user_id'].includes(name)) throw new Fault('payer_differs')
-    faults.push(flaw(`pay_mch_key.${extName}.${name}`, 'server_owned', 'is known from the session'))
+    faults.push(flaw(`pay_mch_key.${extName}.${name}`, 'server_owned', FROM_SESSION))
   }
   const known = {
     pay_platform: payer.app_kind === 'alipay' ? PAY_PLATFORM.alipay : PAY_PLATFORM.wechat,
@@ -250,10 +258,10 @@ function sessionPart(rest: Body, payer: Payer, out_sub_mch_id: string, faults: F
   }
   for (const [name, value] of Object.entries(known)) {
     if (key[name] !== undefined && key[name] !== value)
-      faults.push(flaw(`pay_mch_key.${name}`, 'server_owned', 'is known from the session'))
+      faults.push(flaw(`pay_mch_key.${name}`, 'server_owned', FROM_SESSION))
   }
   if (rest['trade_type'] !== undefined && rest['trade_type'] !== trade_type)
-    faults.push(flaw('trade_type', 'server_owned', 'is known from the session'))
+    faults.push(flaw('trade_type', 'server_owned', FROM_SESSION))
   const { [wxpay]: _wxpay, [alipay]: _alipay, ...ids } = key
   return {
     trade_type,
@@ -275,7 +283,7 @@ function tradeTypeOf({ trade_type: given }: Body, payer: Payer): TradeType {
 const noObjects = (body: Body, names: string[], within = ''): FieldFault[] =>
   names
     .filter((name) => body[name] !== undefined && member(body, name) !== body[name])
-    .map((name) => flaw(`${within}${name}`, 'type', 'must be an object'))
+    .map((name) => flaw(`${within}${name}`, 'type', OBJECT))
 
 /** A member that is an object; for any other value an empty one. */
 function member(body: Body, name: string): Body {

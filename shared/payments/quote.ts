@@ -3,7 +3,7 @@ import { Fault } from '../base/errors'
 import { Fen } from '../base/money'
 import type { QuoteKey } from '../base/people'
 import { nowS } from '../base/time'
-import { fieldFaults, integer, S1 } from '../base/validate'
+import { EpochSeconds, fieldFaults, NotBlank, S1, visibleAscii } from '../base/validate'
 import type { Payments } from './context'
 import type * as JoseParts from './jws'
 
@@ -20,14 +20,14 @@ const Quote = v.strictObject({
   /** The payer's id. */
   sub: S1(128),
   /** One use. */
-  jti: v.pipe(v.string(), v.regex(/^[!-~]{1,128}$/)),
-  iat: v.optional(integer(0, 99_999_999_999)),
-  exp: integer(0, 99_999_999_999),
+  jti: visibleAscii(128),
+  iat: v.optional(EpochSeconds),
+  exp: EpochSeconds,
   /** Integer fen. */
   total_fee: Fen,
   fee_type: v.literal('CNY'),
-  body: S1(128),
-  merchant_order_id: v.pipe(v.string(), v.regex(/^[!-~]{1,64}$/)),
+  body: NotBlank(128),
+  merchant_order_id: visibleAscii(64),
 })
 export type Quote = v.InferOutput<typeof Quote>
 

@@ -383,6 +383,26 @@ const missing = isBrowserMissing()
     expect(status).toBe(200)
   }
 
+  test('an earlier order of the purchase cannot be closed yet: for how long is said, and then it is paid', async () => {
+    await arrive()
+    await phone.page.route('**/orders', (route) =>
+      route.fulfill({
+        status: 409,
+        headers: { 'retry-after': '200', 'content-type': 'application/problem+json' },
+        json: { code: 'purchase_open', detail: { zh: '', en: '' }, request_id: 'r-1' },
+      }),
+    )
+    await main().click()
+    await phone.page.getByText('最早 200 秒后才能关闭').waitFor()
+    await state('待支付')
+    expect(await note()).toContain('没有打开钱包，没有扣款')
+    expect([await phone.page.locator('#reference').textContent(), phone.handed]).toEqual(['r-1', []])
+    await street.picture(phone.page, 'wechat-8-purchase-open')
+    await phone.page.unroute('**/orders')
+    await main().click()
+    await state('已支付')
+  })
+
   test('Cloud Pay verifiably refuses the order: failed, and no wallet was opened', async () => {
     await arrive()
     faults['official_account_pay'] = ['104']

@@ -456,7 +456,9 @@ describe('whoever calls', () => {
     async (method, path) => {
       const url = path.replace('{out_trade_no}', 'sb01nothing')
       expect(await codeOf(call(method, url))).toBe('caller_unknown')
-      const key = /revoke|resolve|paid-out|given-up|lift-flag/.test(path) ? SANDBOX_KEYS.server : SANDBOX_KEYS.admin
+      const key = /revoke|resolve|paid-out|given-up|lift-flag/.test(path)
+        ? SANDBOX_KEYS.server
+        : SANDBOX_KEYS.admin
       expect(await codeOf(signed(method, url, { key }))).toBe('caller_not_allowed')
       const headers = signatureOf(method, url, '')
       await call(method, url, { headers })

@@ -117,14 +117,14 @@ function checkRefusal({ statusCode, headers, body }: Answer, { faults }: Verdict
   else {
     assert(body.fields.length > 0, about)
     const traps = faults.filter(({ trap }) => trap !== undefined)
-    for (const { field, code, message } of body.fields) {
+    for (const { field, code, message, message_zh } of body.fields) {
       if (traps.length > 0) {
         assert(
           traps.some((one) => one.trap === code),
           about,
         )
       }
-      assert(code !== '' && message !== '', about)
+      assert(code !== '' && message !== '' && message_zh !== '', about)
       // How deep a body is, is no one field's fault.
       assert.equal(field === '', code === 'too_deep', about)
       assert(

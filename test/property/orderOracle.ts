@@ -366,7 +366,7 @@ function body(node: ObjectNode, faults: Fault[], nowS: number): void {
         out_trade_no: may(orderNumber),
         total_fee: must(whole(1, 2 ** 31 - 1)),
         fee_type: may(oneOf('CNY')),
-        body: must(text(1, 128)),
+        body: must(readable(128)),
         detail: may(detail),
         remark: may(text(0, 127)),
         time_expire: may(whole(nowS + 120, nowS + 7200)),
@@ -432,7 +432,27 @@ const digits: Rule = (node, path, fault) => {
   if (typeof value !== 'string' || !/^\d{16,24}$/.test(value)) fault(path)
 }
 
-const payer = (max: number): Rule => text(1, max)
+/** Somebody: no word of a page's empty variable, no blank, no control character. */
+const payer =
+  (max: number): Rule =>
+  (node, path, fault) => {
+    text(1, max)(node, path, fault)
+    const value = valueOf(node)
+    if (typeof value !== 'string') return
+    if (['undefined', 'null', 'NaN', '[object Object]'].includes(value)) fault(path)
+    const isControl = (unit: number) => unit < 32 || (unit > 126 && unit < 160)
+    for (let at = 0; at < value.length; at++)
+      if (isControl(value.charCodeAt(at)) || value[at]!.trim() === '') fault(path)
+  }
+
+/** Text in which there is something to read. */
+const readable =
+  (max: number): Rule =>
+  (node, path, fault) => {
+    text(1, max)(node, path, fault)
+    const value = valueOf(node)
+    if (typeof value === 'string' && value.trim() === '') fault(path)
+  }
 
 /** A way of paying, as its page has it. */
 type Way = {

@@ -117,8 +117,8 @@ export function explain(error: unknown): string {
   }
   const { code, status, problem } = error
   const id = problem?.request_id ? `（请求号 ${problem.request_id}）` : ''
-  const fields = (problem?.['fields'] as { field: string; message: string }[] | undefined) ?? []
-  const named = fields.map(({ field, message }) => `${field} ${message}`).join('；')
+  const fields = (problem?.['fields'] as { field: string; message_zh: string }[] | undefined) ?? []
+  const named = fields.map(({ field, message_zh }) => `${field} ${message_zh}`).join('；')
   switch (code) {
     case 'no_answer':
       return status > 0

@@ -265,7 +265,8 @@ export function openCashier(window: Window, config: CashierConfig): { start(): P
 
   function explain(error: unknown, retry: Action | undefined): void {
     turn++
-    const { code, status, problem } = error instanceof PayError ? error : new PayError('no_answer', 0)
+    const { code, status, problem, retryAfterS } =
+      error instanceof PayError ? error : new PayError('no_answer', 0)
     const reference = problem?.request_id || undefined
     if (status === 401) {
       memory.session.forget()
@@ -282,6 +283,13 @@ export function openCashier(window: Window, config: CashierConfig): { start(): P
       })
     if (code === 'cloud_pay_refused')
       return show('failed', '支付平台没有接受这笔订单，没有扣款。请从商家页面重新下单。', { reference })
+    if (code === 'purchase_open')
+      return show(
+        'waiting',
+        `这笔购买之前下过一个订单，还没有关闭。为了不付两次，要先关闭它，${waitWords(retryAfterS)}。` +
+          '到时候点“重试”即可重新支付；如果之前的订单已经付了，不会再收款。这一次没有打开钱包，没有扣款。',
+        { reference, main: retry },
+      )
     if (status >= 500 || status === 429 || status === 409)
       return show('waiting', `${problem?.detail.zh ?? '服务暂时不可用。'}没有打开钱包，没有扣款。`, {
         reference,
@@ -333,6 +341,10 @@ function openNap() {
     },
   }
 }
+
+/** An order is closed no sooner than `CLOSE_NOT_BEFORE` seconds after it was made; how many are left, the function says. */
+const waitWords = (seconds: number | undefined): string =>
+  seconds === undefined ? '一般要等它下单满 300 秒才能关闭' : `最早 ${seconds} 秒后才能关闭`
 
 function openIn(config: CashierConfig): string {
   const names = (['wechat', 'alipay'] as const)

@@ -151,6 +151,11 @@ export function createClient(options: {
     /**
      * Orders, or finds the order there is: `idempotencyKey` (visible ASCII, at most 255) says that it is the same
      * wish; a quote says it by itself. When no answer comes, the same bytes are sent again, a few times.
+     *
+     * `purchase_open`: an earlier order of the same purchase (`merchant_order_id`) can still be paid, also when its
+     * payer has cancelled the wallet. Pay that one: it is `problem.out_trade_no` when it is this payer's. A new one is
+     * possible once the earlier one can be closed, as early as 300 s (`CLOSE_NOT_BEFORE`) after it was made; that is in
+     * `retryAfterS`, and is not waited for here. The same wish under the same key may then be sent again.
      */
     createOrder: (wish: OrderWish, idempotencyKey: string) =>
       retrying<OrderView>(make('createOrder', '/orders', wish, { 'idempotency-key': idempotencyKey })),

@@ -311,7 +311,7 @@ describe('a fault meant for the caller', () => {
   })
 
   test('may name fields, and have more members', async () => {
-    const fields = [{ field: 'a.b', code: 'type', message: 'must be number' }]
+    const fields = [{ field: 'a.b', code: 'type', message: 'must be a number', message_zh: '须为数字' }]
     const fault = new Fault('body_invalid', {
       fields,
       extra: { out_trade_no: 'sb01x', tries: 1, more: null },

@@ -467,7 +467,18 @@ describe('the body as JSON', () => {
   ])('%s names the field at fault', (body, field, code) => {
     expect(refusal(() => read(body))).toEqual({ code: 'body_invalid', status: 400 })
     expect(() => read(body)).toThrow(
-      expect.objectContaining({ extras: { fields: [{ field, code, message: expect.any(String) }] } }),
+      expect.objectContaining({
+        extras: {
+          fields: [
+            {
+              field,
+              code,
+              message: expect.any(String),
+              message_zh: expect.stringMatching(/\p{Script=Han}/u),
+            },
+          ],
+        },
+      }),
     )
   })
 

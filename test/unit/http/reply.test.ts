@@ -43,7 +43,7 @@ describe('what Cloud Pay reads from us', () => {
         some.map((code) => {
           const extras = {
             cause: new Error(SECRET),
-            fields: [{ field: 'sign', code: 'value', message: 'is wrong' }],
+            fields: [{ field: 'sign', code: 'value', message: 'is wrong', message_zh: '不对' }],
             retryAfterS: 7,
             extra: { out_trade_no: 'sb01x' },
           }

@@ -252,7 +252,7 @@ describe('the same order again', () => {
     [
       'payer',
       (body: ReturnType<typeof orderBody>) =>
-        (body.pay_mch_key['wxpay_pay_mch_key_ext'] = { sub_open_id: 'somebody else' }),
+        (body.pay_mch_key['wxpay_pay_mch_key_ext'] = { sub_open_id: 'oSomebodyElse' }),
     ],
   ])('with another %s is 422', async (_, change) => {
     await open()
