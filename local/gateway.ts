@@ -136,7 +136,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   }
 }
 
-function serves(route: ServedRoute, method: string, path: string): boolean {
+/** A Function URL hands over whatever path is called: which slash is too many, the function knows. */
+function serves(route: ServedRoute, method: string, asked: string): boolean {
+  const path = asked.replace(/(?<=.)\/$/, '')
   const pattern = route.path.split('/')
   const segments = path.split('/')
   return (

@@ -67,7 +67,9 @@ async function compareWindow(
   const entries: unknown[] = []
   let total: number | undefined
   for (let page = 1; total === undefined || entries.length < total; page++) {
-    const read = page <= PAGES_MAX && (await readPage(payments, merchant, fromS, toS, page, deadline))
+    // Only one that says how long it is may be as long as it says.
+    const isEndless = total === undefined && page > PAGES_MAX
+    const read = !isEndless && (await readPage(payments, merchant, fromS, toS, page, deadline))
     if (!read) {
       report.complete = false
       return

@@ -46,9 +46,11 @@ export async function giveUp(
   if (found.refund.state === 'failed' && found.refund.ended_by !== null) return found
   const isAsked = found.refund.sends > 0 && !isSettled(found.refund.state)
   const seen = isAsked ? (await lookAtRefund(payments, found, deadline)).both : found
-  const { affirmed_at, state } = seen.refund
-  if (!isSettled(state) && affirmed_at !== null && nowS(payments.clock) - affirmed_at < UNDER_WAY_S) {
-    const retryAfterS = affirmed_at + UNDER_WAY_S - nowS(payments.clock)
+  const { state, updated_at } = seen.refund
+  // Accepted by a version that did not write down when.
+  const affirmedAt = seen.refund.affirmed_at ?? (state === 'accepted' ? updated_at : 0)
+  const retryAfterS = affirmedAt + UNDER_WAY_S - nowS(payments.clock)
+  if (!isSettled(state) && retryAfterS > 0) {
     throw new Fault('refund_under_way', { retryAfterS, extra: { out_refund_no: key.out_refund_no, state } })
   }
   return end(payments, seen, 'given_up', person)

@@ -35,7 +35,7 @@ async function askAgain(payments: Payments, both: Both, deadline: Deadline): Pro
 async function askFirst(payments: Payments, both: Both, deadline: Deadline): Promise<Both> {
   const meaning = await freshMeaning(payments, both, deadline)
   if (meaning === 'not_paid') return readBoth(payments, both.refund)
-  const { order } = await readBoth(payments, both.refund)
+  const { order } = meaning === undefined ? both : await readBoth(payments, both.refund)
   const list = await importRefunds(payments, order, deadline)
   const current = await readBoth(payments, both.refund)
   if (!list.read) return askWithoutList(payments, current, list, deadline)

@@ -93,6 +93,9 @@ describe('over HTTP, through the gateway, to the built functions and the sandbox
         })
         const status = await fetch(`${gateway.origin}/orders/${number}?refresh=1`)
         expect(await status.json()).toMatchObject({ state: 'paid', refreshed: true })
+        // With the slash that somebody typed into the console it is the same door, and it says no to strangers.
+        const typed = await fetch(`${gateway.origin}/notify/`, { method: 'POST', body: '{}' })
+        expect(typed.status).toBe(401)
       } finally {
         await gateway.close()
       }

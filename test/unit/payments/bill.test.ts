@@ -435,6 +435,17 @@ describe('a bill without what the documents call optional', () => {
     expect(pages().map(({ page_num }) => page_num)).toEqual([1, 2, 3, 4])
   })
 
+  test('one that says how long it is may be as long as it says', async () => {
+    await open({
+      wrapPost: lying((content, suffix) => {
+        if (suffix !== 'client_order_detail') return
+        content.order_detail_query = { total_count: 250, order_details: [{ receipt: null }] }
+      }),
+    })
+    expect(await compare(shop.nowS() - 50, shop.nowS())).toMatchObject({ complete: true })
+    expect(pages()).toHaveLength(250)
+  })
+
   test('and without an end it is given up, and called incomplete', async () => {
     await open({
       wrapPost: lying((content, suffix) => {

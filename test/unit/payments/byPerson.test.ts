@@ -182,6 +182,18 @@ describe('given up', () => {
     expect(await money(number)).toEqual(['paid', 0, 0])
   })
 
+  test('and when an older version took it, which did not write down when, its last change counts', async () => {
+    await open({ refundDelayMs: Infinity })
+    const number = await paid()
+    await refund(number)
+    await town.store.db.updateTable('refunds').set({ affirmed_at: null }).execute()
+    town.faults['query_refund_order'] = 'silent'
+    expect((await say('given-up/sb01r1')).body.code).toBe('refund_under_way')
+    town.pass(86_400)
+    expect((await say('given-up/sb01r1')).body.state).toBe('failed')
+    expect(await money(number)).toEqual(['paid', 0, 0])
+  })
+
   test('of one that needs a person lets go of it as well', async () => {
     await open({ refundDelayMs: Infinity })
     const number = await needsPerson()
