@@ -1,8 +1,10 @@
 import { Fault } from '../base/errors'
 import { nowS, type Deadline } from '../base/time'
+import { anomalyId } from '../order/anomaly'
 import type { Order } from '../order/order'
 import { isSettled, type Refund } from '../order/refund'
 import { isKnownState } from '../order/state'
+import { resolveAnomaly } from '../store/anomalies'
 import { findOrder, moved, type OrderKey } from '../store/orders'
 import { findRefund, type RefundKey } from '../store/refunds'
 import type { Payments } from './context'
@@ -64,8 +66,20 @@ async function end(
 ): Promise<Both> {
   const after = await settleRefund(payments, both, { proves: 'person', ending, id, note })
   const { out_refund_no, state, ended_by } = after.refund
-  if (ended_by !== null && state === (ending === 'paid_out' ? 'succeeded' : 'failed')) return after
+  if (ended_by !== null && state === (ending === 'paid_out' ? 'succeeded' : 'failed')) {
+    await resolveMatters(payments, after, note)
+    return after
+  }
   throw new Fault('refund_not_endable', { extra: { out_refund_no, state } })
+}
+
+/** What called a person to this refund has been looked at now. */
+async function resolveMatters(payments: Payments, { order, refund }: Both, note: string): Promise<void> {
+  const { out_sub_mch_id, out_trade_no } = order
+  for (const kind of ['refund_needs_person', 'refund_unresolved'] as const) {
+    const matter = { kind, out_sub_mch_id, out_trade_no, evidence: {}, about: refund.out_refund_no }
+    await resolveAnomaly(payments.store, anomalyId(matter), nowS(payments.clock), note)
+  }
 }
 
 async function findBoth(payments: Payments, key: RefundKey): Promise<Both> {

@@ -266,8 +266,8 @@ const MARKUP = '<img src=x onerror="complain(1)"><b>粗</b>'
     expect(await at('#confirm-told').textContent()).toBe('请填写。')
     await at('#confirm-text').fill(MARKUP)
     await at('#confirm-yes').click()
-    await at('.anomaly[data-resolved=true] .resolution').waitFor()
-    expect(await at('.resolution').textContent()).toContain(`已处理：${MARKUP}`)
+    const resolved = at('.anomaly[data-resolved=true]').filter({ hasText: number })
+    expect(await resolved.locator('.resolution').textContent()).toContain(`已处理：${MARKUP}`)
     await at('#anomalies-count').waitFor({ state: 'hidden' })
   })
 

@@ -64,7 +64,10 @@ describe('paid out by hand', () => {
   test('counts as refunded, says that a person did it, and keeps who and why', async () => {
     await open({ refundDelayMs: Infinity })
     const number = await needsPerson()
+    expect(await town.anomalyKinds()).toEqual(['refund_needs_person'])
     const { statusCode, body } = await say('paid-out/sb01r1')
+    // What called the person is looked at now, and what was done stands there.
+    expect(await town.anomalyKinds()).toEqual([])
     expect([statusCode, body.state, body.by, body.order.refunded_fee]).toEqual([
       200,
       'succeeded',
