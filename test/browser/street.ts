@@ -83,7 +83,9 @@ export async function openStreet(sandbox: ServerOptions = {}) {
   for (const name of ['PAYER_ORDERS_PER_MINUTE', 'PAYER_OPEN_ORDERS_MAX', 'LOGINS_PER_ADDRESS'])
     process.env[name] = '1000'
   const databaseUrl = `sqlite:${join(mkdtempSync(join(tmpdir(), 'browser-')), 'orders.db')}`
-  const machine: Machine = await startMachine({ databaseUrl, timers: 'off', sandbox, name: 'test-browser' })
+  // Suites run side by side: each builds its pages into a folder of its own.
+  const name = `test-browser-${process.env['JEST_WORKER_ID']}`
+  const machine: Machine = await startMachine({ databaseUrl, timers: 'off', sandbox, name })
   const browser: Browser = await chromium.launch({
     executablePath: CHROMIUM!,
     // Root in a container has no sandbox of its own; the pages are ours.
