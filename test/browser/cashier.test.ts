@@ -34,8 +34,7 @@ const missing = isBrowserMissing()
     phones.push(phone)
     return phone
   }
-  const state = (word: string, timeout = 10_000) =>
-    phone.page.locator('#state', { hasText: word }).waitFor({ timeout })
+  const state = (word: string) => phone.page.locator('#state', { hasText: word }).waitFor()
   const note = () => phone.page.locator('#note').textContent()
   const main = () => phone.page.locator('#main')
   const amount = () => phone.page.locator('#amount').textContent()
@@ -173,7 +172,7 @@ const missing = isBrowserMissing()
       false,
     ])
     delete faults['query_order']
-    await state('已支付', 20_000)
+    await state('已支付')
   })
 
   test('the bridge says nothing: the payment shows by itself', async () => {
@@ -351,9 +350,9 @@ const missing = isBrowserMissing()
       uploadThroughput: 20 * 1024,
     })
     await phone.page.goto(`${street.cashier}#quote=${street.quote('wechat')}`)
-    await state('待支付', 20_000)
+    await state('待支付')
     await main().click()
-    await state('已支付', 20_000)
+    await state('已支付')
   })
 
   // ── other ends ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -65,6 +65,9 @@ export type PhoneOptions = {
   dark?: boolean
 }
 
+/** How long a page may take to come to what is waited for: on a machine that has other work as well. */
+const PATIENCE_MS = 60_000
+
 export const PHONE_SIZE = { width: 390, height: 844 }
 export const DESK_SIZE = { width: 1280, height: 800 }
 
@@ -144,7 +147,7 @@ export async function openStreet(sandbox: ServerOptions = {}) {
         locale: 'zh-CN',
         timezoneId: 'Asia/Shanghai',
       })
-      context.setDefaultTimeout(10_000)
+      context.setDefaultTimeout(PATIENCE_MS)
       const phone: Phone = {
         context,
         page: await context.newPage(),
