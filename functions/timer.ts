@@ -8,18 +8,18 @@ import { createSend } from '../shared/net/send'
 import { deliverDue } from '../shared/outbox/deliver'
 import { deliverShipping } from '../shared/outbox/shipping'
 import { createShippingClient, type ShippingClient } from '../shared/outbox/wechat'
-import { reconcileDaily } from '../shared/payments/bill'
+import { reconcileDaily } from '../shared/payments/billDaily'
 import { reconcileDue } from '../shared/payments/reconcile'
 import { purgeExpired } from '../shared/payments/retention'
 import { markTimerRun } from '../shared/payments/watch'
 
 /** To write down the end of the run, whatever the work before it did. */
 const RESERVE_MS = 1500
-/** A slice of the daily bill is begun only with this much left. */
-const BILL_MIN_MS = 4000
+/** The daily bill's own share of a run, however much else there is to do. */
+const BILL_MAX_MS = 20_000
 
 /**
- * Started every 20 seconds: looks after what is due, delivers messages beside it, and once a day compares the bill.
+ * Started every 20 seconds: looks after what is due, delivers messages and compares the daily bill beside it.
  * One part that fails does not keep the others from their work; the run is marked as done only if all went well.
  */
 export async function run(app: App, { deadline }: TimerVisit): Promise<Record<string, unknown>> {
@@ -40,13 +40,13 @@ export async function run(app: App, { deadline }: TimerVisit): Promise<Record<st
     }
   }
   const isShipping = app.settings.shipping.length > 0
-  const [due, messages, shipping] = await Promise.all([
+  const billShare = shorter(left, BILL_MAX_MS)
+  const [due, bill, messages, shipping] = await Promise.all([
     part('due', () => reconcileDue(app, left)),
+    part('bill', () => reconcileDaily(app, billShare)),
     part('messages', () => deliverDue({ ...app, send: app.send ?? createSend() }, left)),
     isShipping ? part('shipping', () => deliverShipping({ ...app, ...shippingOf(app) }, left)) : undefined,
   ])
-  const bill =
-    left.remainingMs() >= BILL_MIN_MS ? await part('bill', () => reconcileDaily(app, left)) : undefined
   // Behind the open door of one machine there are no people.
   if (!app.settings.prices.free) {
     await part('tidy', () => tidyPeople(app))
@@ -56,6 +56,11 @@ export async function run(app: App, { deadline }: TimerVisit): Promise<Record<st
   if (failed.length > 0) throw new Error(`these parts failed: ${failed.join(', ')}`)
   await markTimerRun(app, JSON.stringify(summary))
   return summary
+}
+
+function shorter(deadline: Deadline, ms: number): Deadline {
+  const spareMs = Math.max(0, deadline.remainingMs() - ms)
+  return { remainingMs: () => deadline.remainingMs() - spareMs }
 }
 
 /** The client is kept with its database: it has the access tokens. */

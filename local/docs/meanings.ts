@@ -120,12 +120,31 @@ export const ANOMALY_CURE: Record<AnomalyKind, Text> = {
     'our rows have a payment that the bill does not have',
     '我们的记录里有付款，账单里没有',
   ),
+  refunded_here_only: text(
+    'a refund that we call done, and that Cloud Pay does not know',
+    '我们记为已退款，云支付没有这笔退款',
+  ),
   bill_differs: text('amount, state or refunds differ from the bill', '金额、状态或退款与账单不符'),
   bill_entry_unread: text(
     'an entry of the bill cannot be read (`at` says where): compare it with the console',
     '账单里有一条无法读取（位置见 `at`）：与控制台核对',
   ),
-  bill_unread: text('no bill could be compared for a day', '一整天没能核对账单'),
+  bill_short: text(
+    'a part of the bill could not be read to its end three times: it is tried further; compare it in the console',
+    '账单有一段三次都读不完整：仍会继续尝试，请到控制台核对这一段',
+  ),
+  bill_unread: text(
+    'a part of the bill, from `from` on, has not been compared a day after it could have been',
+    '账单从 `from` 起有一部分，一天后仍未核对',
+  ),
+  upstream_silent: text(
+    'no answer of Cloud Pay could be used for five minutes: is it down, is the key right? Orders wait and go on by themselves',
+    '云支付五分钟没有给出可用的应答：服务是否中断、密钥是否正确？订单会等待，恢复后自动继续',
+  ),
+  timer_behind: text(
+    'work has been due for five minutes and the timer does not come to it: see `overdue_s`, give it more time or a higher rate',
+    '有任务到期五分钟定时器仍未处理：见 `overdue_s`，给它更多时间或更高的频率',
+  ),
   webhook_undelivered: text(
     'messages were given up after a day: is your server up?',
     '消息一天后仍未送达：你的服务器是否正常？',

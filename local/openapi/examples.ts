@@ -39,6 +39,7 @@ const order: Order = {
   lease_until_ms: 0,
   looked_at_ms: 0,
   next_due_at_ms: null,
+  seen: 0,
   looks: 0,
   fruitless: 0,
   not_founds: 0,

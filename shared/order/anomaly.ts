@@ -20,12 +20,16 @@ export const ANOMALY_KINDS = [
   'second_payment', // two orders of one purchase were paid; this one goes back
   'paid_upstream_only', // the bill has a payment that our rows do not have
   'paid_here_only', // our rows have a payment that the bill does not have
+  'refunded_here_only', // a refund that we call done, and that Cloud Pay does not know
   'bill_differs', // amount, state or refunds differ from the bill
   'bill_entry_unread', // a payment or refund in the bill that cannot be read: it was not compared
-  'bill_unread', // no bill could be compared for a whole day
+  'bill_short', // a part of the bill could not be read to its end three times: it was not compared
+  'bill_unread', // a part of the bill has not been compared a day after it could have been
   'webhook_undelivered', // the merchant's server took no message for a day
   'shipping_not_uploaded', // WeChat took no shipping info of a mini-program order: its money stays frozen
   'state_unknown', // a newer version wrote a state that this one does not know: nothing here touches that row
+  'upstream_silent', // Cloud Pay has answered nothing for five minutes that could be used
+  'timer_behind', // something has been due for five minutes and the timer does not come to it
   'timer_silent', // no timer run came to an end for five minutes
 ] as const
 export type AnomalyKind = (typeof ANOMALY_KINDS)[number]

@@ -51,6 +51,8 @@ export type Order = {
   looked_at_ms: number
   /** When the timer should look after it; null when there is nothing left to do. */
   next_due_at_ms: number | null
+  /** 0 while the timer has not looked since the last news of it: a new state, a notification. Then 1. */
+  seen: 0 | 1
   /** Looks of the timer that were answered, since the state last changed. */
   looks: number
   /** Looks of the timer in a row that brought nothing. */

@@ -28,6 +28,8 @@ export type Payments = {
    * asking the database, once there is something good in hand. Throws the Fault `database_unavailable`.
    */
   newer: () => Promise<Payments | undefined>
+  /** Is told after every call about an order whether an answer came that can be used. */
+  heard?: (out_sub_mch_id: string, isAnswer: boolean) => void
   /** How a line of the log names a payer. */
   payerTag: PayerTag
   settings: {
@@ -104,6 +106,7 @@ export async function askCloudPay<I extends Interface>(
   const key = keyOf(payments, order)
   const answer = await payments.cloudPay.call(iface, requestContent, { ...options, key, platform })
   logMisfits(payments.log, iface.suffix, out_trade_no, answer)
+  payments.heard?.(order.out_sub_mch_id, answer.outcome !== 'unknown')
   return answer
 }
 
@@ -144,7 +147,10 @@ export function callBudgetMs(settings: Payments['settings'], deadline: Deadline)
 export const SDK_VERSION = 'scf-ts0.1'
 
 /** `pay_mch_key` and `order_client` of every request about an order there is. */
-export const aboutOrder = (payments: Payments, order: Order) => ({
+export const aboutOrder = (
+  payments: Payments,
+  order: Pick<Order, 'pay_platform' | 'out_mch_id' | 'out_sub_mch_id' | 'out_shop_id'>,
+) => ({
   pay_mch_key: {
     pay_platform: order.pay_platform as 1 | 2,
     out_mch_id: order.out_mch_id,

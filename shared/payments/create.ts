@@ -94,6 +94,7 @@ export async function createOrder(
           ...drafted.order,
           lease_until_ms: 0,
           next_due_at_ms: null,
+          seen: 0,
           purged_at: null,
           shipped_at: null,
         }

@@ -5,27 +5,28 @@ import type { Order } from '../order/order'
 import { isKnownRefundState } from '../order/refund'
 import { FRUITLESS_MAX, nextLookS, nextRefundLookS, EXPIRY_GRACE_S } from '../order/schedule'
 import { isKnownState, isOpen, walletMeaning } from '../order/state'
-import { useUpTo } from '../store/counters'
 import {
   claimDueOrder,
   claimDueRefund,
-  listDueOrders,
-  listDueRefunds,
   listUnknownStates,
+  listWork,
   type DueOrder,
   type DueRefund,
+  type Work,
 } from '../store/due'
-import { adoptOrphan, listOrphans } from '../store/notifications'
+import { adoptOrphan, listAdoptable } from '../store/notifications'
 import { findOrder, moved, scheduleOrder, type ReadOrder } from '../store/orders'
 import { findRefund, scheduleRefund } from '../store/refunds'
 import { enterClosing, pushClosing } from './close'
-import type { KnownMerchant, Payments } from './context'
+import type { Payments } from './context'
+import { isKnown, pickDue, type Attempt } from './pickDue'
 import { advanceRefund } from './refundAsking'
 import { refundAutomatically } from './refundLate'
 import { importRefunds, isUnexplained } from './refundList'
 import { isMicro } from './micro'
 import { lookUpstream } from './refresh'
 import { about, raise } from './raise'
+import { askAnything, openSilence, type Silence } from './silence'
 import { carryOut, isNotifiedInVain, readAgain, untilInVainS } from './settle'
 
 /**
@@ -43,86 +44,81 @@ export type ReconcileSummary = {
   left: number
 }
 
-const BATCH = 60
 /** Looked after side by side: most of a look is waiting for an answer. */
 const LANES = 6
 /** Longer than any function lives, so that two runs never have the same order in hand. */
 const LEASE_MS = 60_000
 /** What the slowest item needs to be worth beginning. */
 const ITEM_MIN_MS = 4000
-const ORPHANS = 20
+const ORPHANS = 200
 const UNKNOWN = 20
+/** What has been due for longer, and nobody comes to it, is told. */
+const BEHIND_MS = 300_000
 
-type Item = { merchant: string } & ({ order: DueOrder } | { refund: DueRefund })
-
+/** Throws when a part could not be read; everything else has been looked after by then. */
 export async function reconcileDue(payments: Payments, deadline: Deadline): Promise<ReconcileSummary> {
   const summary: ReconcileSummary = { orders: 0, refunds: 0, taken: 0, failed: 0, orphans: 0, left: 0 }
-  summary.orphans = await adoptOrphans(payments)
-  await reportUnknownStates(payments)
-  // Batch after batch while there is time, and while a batch gets anything done.
-  while (deadline.remainingMs() >= ITEM_MIN_MS) {
-    const before = summary.orders + summary.refunds
-    const items = await pickDue(payments)
-    let next = 0
-    const lane = async () => {
-      for (let item = items[next++]; item; item = items[next++]) {
-        if (deadline.remainingMs() < ITEM_MIN_MS) summary.left++
-        else await lookAfter(payments, item, summary, deadline)
-      }
-    }
-    await Promise.all(Array.from({ length: LANES }, lane))
-    if (items.length < BATCH / 2 || summary.orders + summary.refunds === before) break
-  }
+  const failures: unknown[] = []
+  const attempt: Attempt = (lane, work) =>
+    work().catch((error: unknown) => {
+      failures.push(error)
+      noteLaneFailure(payments, lane, error)
+      return []
+    })
+  await attempt('orphans', async () => {
+    summary.orphans = await adoptOrphans(payments)
+    return []
+  })
+  const silence = await openSilence(payments)
+  const watched = { ...payments, heard: silence.note }
+  const behind = await workOff(watched, silence, summary, attempt, deadline)
+  await silence.end()
+  if (behind) await reportBehind(payments, behind)
+  if (failures.length > 0) throw new Error(`${failures.length} lanes failed`, { cause: failures[0] })
   return summary
 }
 
-/**
- * Half of a merchant's share are orders nobody has looked at yet, the newest first: a thousand that always fail cannot
- * stand in their way. No merchant gets more than half of a batch while others wait, nor more than its rate allows.
- */
-async function pickDue(payments: Payments): Promise<Item[]> {
-  const { all } = payments.merchants
-  const share = all.length === 1 ? BATCH : BATCH / 2
-  const queues: Item[][] = []
-  // Not always the same one first.
-  const first = payments.random(1)[0]! % all.length
-  for (const merchant of [...all.slice(first), ...all.slice(0, first)]) {
-    const due = await dueOf(payments, merchant, share)
-    if (due.length === 0) continue
-    const rate = {
-      name: `rate:${merchant.out_sub_mch_id}`,
-      periodMs: 60_000,
-      max: payments.settings.perMinute,
+/** Batch after batch while there is time, and while a batch gets anything done. Returns what is overdue after that. */
+async function workOff(
+  payments: Payments,
+  silence: Silence,
+  summary: ReconcileSummary,
+  attempt: Attempt,
+  deadline: Deadline,
+): Promise<Behind | undefined> {
+  let behind: Behind | undefined
+  for (let isFirst = true; deadline.remainingMs() >= ITEM_MIN_MS; isFirst = false) {
+    const { work, nowMs } = await listWork(payments.store)
+    if (isFirst) await attempt('unknown', () => reportUnknownStates(payments, work))
+    const { items, left, rated } = await pickDue(payments, work, silence, attempt)
+    let next = 0
+    let begun = 0
+    let isHeard = false
+    const before = summary.orders + summary.refunds
+    const lane = async () => {
+      for (let item = items[next++]; item; item = items[next++]) {
+        if (deadline.remainingMs() < ITEM_MIN_MS) continue
+        begun++
+        if ('silent' in item) {
+          await askAnything(payments, item.silent, deadline)
+          isHeard ||= !silence.isSilent(item.silent.out_sub_mch_id)
+        } else await lookAfter(payments, item, summary, deadline)
+      }
     }
-    queues.push(due.slice(0, await useUpTo(payments.store, rate, due.length)))
+    await Promise.all(Array.from({ length: LANES }, lane))
+    summary.left += items.length - begun
+    const isHeld = (id: string) => rated.has(id) || silence.isSilent(id)
+    behind = left || begun < items.length ? overdue(payments, work, nowMs, isHeld) : undefined
+    // On with the rest of it, and with what was left alone during a silence; not with what others have in hand.
+    const isDone = summary.orders + summary.refunds > before
+    if (!isHeard && !(left && isDone)) break
   }
-  // One of each in turn.
-  const items: Item[] = []
-  for (let at = 0; items.length < BATCH && queues.some((queue) => at < queue.length); at++) {
-    for (const queue of queues) if (at < queue.length && items.length < BATCH) items.push(queue[at]!)
-  }
-  return items
-}
-
-async function dueOf(payments: Payments, { out_sub_mch_id }: KnownMerchant, share: number): Promise<Item[]> {
-  const { store } = payments
-  const page = (limit: number) => ({ out_sub_mch_id, limit })
-  const fresh = await listDueOrders(store, page(Math.ceil(share / 2)), 'new')
-  const late = await listDueOrders(store, page(share), 'late')
-  const refunds = await listDueRefunds(store, page(Math.ceil(share / 4)))
-  const known = new Set(fresh.map(({ out_trade_no }) => out_trade_no))
-  const orders = [...fresh, ...late.filter(({ out_trade_no }) => !known.has(out_trade_no))]
-  // In turn, a new order first: when time is short, neither kind stands in the other's way.
-  const items = Array.from({ length: share }, (_, at): Item[] => [
-    ...orders.slice(at, at + 1).map((order) => ({ merchant: out_sub_mch_id, order })),
-    ...refunds.slice(at, at + 1).map((refund) => ({ merchant: out_sub_mch_id, refund })),
-  ])
-  return items.flat().slice(0, share)
+  return behind
 }
 
 async function lookAfter(
   payments: Payments,
-  item: Item,
+  item: { order: DueOrder } | { refund: DueRefund },
   summary: ReconcileSummary,
   deadline: Deadline,
 ): Promise<void> {
@@ -147,6 +143,16 @@ async function lookAfter(
     noteFailure(payments, number, error)
     summary.failed++
   }
+}
+
+function noteLaneFailure(payments: Payments, lane: string, error: unknown): void {
+  payments.log({
+    event: 'timer.lane_failed',
+    count: 'timer.lane_failed',
+    level: 'error',
+    lane,
+    cause: describeError(error instanceof Fault ? (error.cause ?? error) : error),
+  })
 }
 
 function noteFailure(payments: Payments, out_trade_no: string, error: unknown): void {
@@ -283,8 +289,7 @@ async function lookAfterRefund(payments: Payments, due: DueRefund, deadline: Dea
 
 async function adoptOrphans(payments: Payments): Promise<number> {
   let adopted = 0
-  for (const orphan of await listOrphans(payments.store, ORPHANS)) {
-    if (!(await findOrder(payments.store, orphan))) continue
+  for (const orphan of await listAdoptable(payments.store, ORPHANS)) {
     if ((await adoptOrphan(payments.store, orphan)) === 'done') adopted++
   }
   return adopted
@@ -292,12 +297,12 @@ async function adoptOrphans(payments: Payments): Promise<number> {
 
 // ── rows of a newer version ────────────────────────────────────────────────────────────────────────────────────
 
-/** They stay due as they are, for the version that knows them; a person hears of each once. */
-async function reportUnknownStates(payments: Payments): Promise<void> {
-  for (const { out_sub_mch_id } of payments.merchants.all) {
-    const page = { out_sub_mch_id, limit: UNKNOWN }
+/** They stay due as they are, for the version that knows them; a person hears of the first of them, each once. */
+async function reportUnknownStates(payments: Payments, work: readonly Work[]): Promise<never[]> {
+  for (const { of, out_sub_mch_id, state } of work.filter((one) => !isKnown(one))) {
+    const page = { of, out_sub_mch_id, state, limit: UNKNOWN }
     for (const { out_trade_no, ...evidence } of await listUnknownStates(payments.store, page)) {
-      const { state, out_refund_no } = evidence
+      const { out_refund_no } = evidence
       await raise(payments, {
         kind: 'state_unknown',
         out_sub_mch_id,
@@ -306,4 +311,32 @@ async function reportUnknownStates(payments: Payments): Promise<void> {
       })
     }
   }
+  return []
 }
+
+// ── more work than time ────────────────────────────────────────────────────────────────────────────────────────
+
+type Behind = { out_sub_mch_id: string; overdue_s: number }
+
+/** What has been due longest, and is not held back on purpose, if that is too long. */
+function overdue(
+  { merchants }: Payments,
+  work: readonly Work[],
+  nowMs: number,
+  isHeld: (out_sub_mch_id: string) => boolean,
+): Behind | undefined {
+  const [oldest] = work
+    .filter((one) => isKnown(one) && merchants.find(one.out_sub_mch_id) && !isHeld(one.out_sub_mch_id))
+    .sort((a, b) => a.oldest_ms - b.oldest_ms)
+  if (!oldest || nowMs - oldest.oldest_ms <= BEHIND_MS) return undefined
+  const { out_sub_mch_id, oldest_ms } = oldest
+  return { out_sub_mch_id, overdue_s: Math.round((nowMs - oldest_ms) / 1000) }
+}
+
+const reportBehind = (payments: Payments, { out_sub_mch_id, overdue_s }: Behind): Promise<void> =>
+  raise(payments, {
+    kind: 'timer_behind',
+    out_sub_mch_id: '',
+    out_trade_no: '',
+    evidence: { overdue_s, longest_of: out_sub_mch_id },
+  })

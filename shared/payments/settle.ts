@@ -228,6 +228,7 @@ function enter(
   const change: Change = {
     state,
     lease_until_ms: 0,
+    seen: 0,
     looks: 0,
     fruitless: 0,
     not_founds: 0,

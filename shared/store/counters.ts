@@ -90,8 +90,19 @@ export async function sayUse(
   else await one(say(next.query))
 }
 
-/** On its own: takes up to `wanted`, and says how much it got. A lost race gets nothing, this time. */
+/** Two lanes of one run and another run may want the same counter at once. */
+const RACES_MAX = 4
+
+/** On its own: takes up to `wanted`, and says how much it got. Who keeps losing the race for it gets nothing, this time. */
 export async function useUpTo(store: Store, limit: Limit, wanted: number): Promise<number> {
+  for (let race = 0; race < RACES_MAX; race++) {
+    const granted = await tryUpTo(store, limit, wanted)
+    if (granted !== 'lost') return granted
+  }
+  return 0
+}
+
+async function tryUpTo(store: Store, limit: Limit, wanted: number): Promise<number | 'lost'> {
   const counter = toCounter((await read(store, findCounter(store, limit)))[0])
   const nowMs = counter?.now_ms ?? (await databaseNow(store))
   const next = step(store, limit, counter, nowMs, wanted, false)
@@ -100,7 +111,7 @@ export async function useUpTo(store: Store, limit: Limit, wanted: number): Promi
   const written = next.isInsert
     ? await write(store, async (say) => void (await unlessTaken(store, say(next.query), () => undefined)))
     : await writeOne(store, next.query)
-  return written === 'done' ? next.granted : 0
+  return written === 'done' ? next.granted : 'lost'
 }
 
 export async function databaseNow(store: Store): Promise<number> {

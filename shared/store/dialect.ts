@@ -78,6 +78,46 @@ export const NUMBER_INDEX: Record<Dialect, readonly string[]> = {
 }
 
 /**
+ * The columns by which the timer finds what is due. In MySQL the groups of such an index are read without the rows between
+ * them, if the columns of a group come first and the one of which the least is wanted comes next. PostgreSQL and SQLite
+ * keep only rows that are due some time.
+ */
+const LOOK = {
+  orders: ['out_sub_mch_id', 'state', 'seen', 'next_due_at_ms'],
+  refunds: ['out_sub_mch_id', 'state', 'next_due_at_ms'],
+} as const
+
+export const lookIndex = (dialect: Dialect, table: keyof typeof LOOK): string =>
+  `${table}_look ON ${table} (${LOOK[table].join(', ')})` +
+  (dialect === 'mysql' ? '' : ' WHERE next_due_at_ms IS NOT NULL')
+
+/**
+ * The first row of each group of that index: whose it is, in which state, and when it is due. PostgreSQL does not leap
+ * from one group to the next by itself, so it is told to.
+ */
+export function firstsOf(
+  dialect: Dialect,
+  table: keyof typeof LOOK,
+): RawBuilder<{ out_sub_mch_id: string; state: string; oldest_ms: number }> {
+  const names = LOOK[table].slice(0, -1)
+  const columns = sql.raw(names.join(', '))
+  const rows = sql.raw(table)
+  if (dialect !== 'postgres')
+    return sql`(select ${columns}, min(next_due_at_ms) as oldest_ms from ${rows}
+      where next_due_at_ms is not null group by ${columns})`
+  const of = (alias: string) => sql.raw(names.map((name) => `${alias}.${name}`).join(', '))
+  return sql`(with recursive firsts as (
+      (select ${columns}, next_due_at_ms as oldest_ms from ${rows}
+        where next_due_at_ms is not null order by ${columns}, next_due_at_ms limit 1)
+      union all
+      select following.* from firsts cross join lateral (
+        select ${of('one')}, one.next_due_at_ms as oldest_ms from ${rows} as one
+        where one.next_due_at_ms is not null and (${of('one')}) > (${of('firsts')})
+        order by ${of('one')}, one.next_due_at_ms limit 1) as following
+    ) select * from firsts)`
+}
+
+/**
  * A column whose CHECK looks at other columns: SQLite takes it with the column only, the servers apart from it.
  * (MySQL 5.7 reads a CHECK and forgets it.)
  */

@@ -18,6 +18,19 @@ export async function findMark(store: Store, name: string): Promise<Mark | undef
   return row && numbers<Mark>(row, ['at_ms', 'now_ms'])
 }
 
+const listRows = statement<{ like: string }>((db, given, store) =>
+  db
+    .selectFrom('marks')
+    .select(['name', 'at_ms', 'value', databaseNowMs(store.dialect).as('now_ms')])
+    .where('name', 'like', given.like),
+)
+
+/** Those whose names begin so. */
+export async function listMarks(store: Store, prefix: string): Promise<(Mark & { name: string })[]> {
+  const rows = await read<object>(store, listRows(store, { like: `${prefix}%` }))
+  return rows.map((row) => numbers<Mark & { name: string }>(row, ['at_ms', 'now_ms']))
+}
+
 const setRow = statement<{ name: string; value: string }>((db, given, store) =>
   db
     .updateTable('marks')

@@ -1,6 +1,6 @@
 import { sql, type Kysely, type Migration } from 'kysely'
 import type { Dialect } from '../base/databaseUrl'
-import { addCheckedColumn, LONG_TEXT, NUMBER_INDEX, TABLE_OPTIONS } from './dialect'
+import { addCheckedColumn, LONG_TEXT, lookIndex, NUMBER_INDEX, TABLE_OPTIONS } from './dialect'
 
 /**
  * Every change of the schema, in order, as a plain list: nothing is searched for on a disk that a function has not.
@@ -276,6 +276,29 @@ export const migrations = (dialect: Dialect): Record<string, Migration> => ({
       ]) {
         await sql`ALTER TABLE refunds ADD COLUMN ${sql.raw(column)}`.execute(db)
       }
+    },
+  },
+  '0010_watchers': {
+    async up(db: Kysely<unknown>) {
+      // Rows from before count as not seen: half of a run's work is then the newest of them, half the oldest.
+      await sql`ALTER TABLE orders ADD COLUMN seen integer NOT NULL DEFAULT 0`.execute(db)
+      for (const index of [
+        lookIndex(dialect, 'orders'),
+        lookIndex(dialect, 'refunds'),
+        'refunds_created ON refunds (out_sub_mch_id, state, created_at)',
+      ]) {
+        await sql`CREATE INDEX ${sql.raw(index)}`.execute(db)
+      }
+      await sql`
+        CREATE TABLE bill_windows (
+          out_sub_mch_id varchar(32) NOT NULL,
+          from_at bigint NOT NULL,
+          to_at bigint NOT NULL,
+          tries integer NOT NULL,
+          next_due_at_ms bigint NOT NULL,
+          PRIMARY KEY (out_sub_mch_id, from_at)
+        ) ${sql.raw(TABLE_OPTIONS[dialect])}`.execute(db)
+      await sql`CREATE INDEX bill_windows_due ON bill_windows (next_due_at_ms)`.execute(db)
     },
   },
 })

@@ -2,7 +2,7 @@ import { sql, type CompiledQuery, type Selectable } from 'kysely'
 import { hashedPayerId } from '../base/payer'
 import type { EventDetail, EventKind, Order, OrderEvent } from '../order/order'
 import { FIRST_LOOK_S } from '../order/schedule'
-import { hasMoney, IllegalMove, isLegalMove, isOpen, ORDER_STATES, type OrderState } from '../order/state'
+import { IllegalMove, isLegalMove, isOpen, ORDER_STATES, type OrderState } from '../order/state'
 import { sayBeside, type Beside } from './beside'
 import { sayCount, type Limit } from './counters'
 import { databaseNowMs } from './dialect'
@@ -145,22 +145,29 @@ export async function findOrderOfPurchase(
 
 type Window = { out_sub_mch_id: string; from: number; to: number; after: string; limit: number }
 
-const findCreated = statement<Window>((db, given, store) =>
+const findCreated = statement<Window & Pick<Order, 'state'>>((db, given, store) =>
   db
     .selectFrom('orders')
     .selectAll()
     .select(databaseNowMs(store.dialect).as('now_ms'))
     .where('out_sub_mch_id', '=', given.out_sub_mch_id)
+    .where('state', '=', given.state)
     .where('created_at', '>=', given.from)
     .where('created_at', '<', given.to)
-    .where('state', 'in', ORDER_STATES.filter(hasMoney))
-    .where('out_trade_no', '>', given.after)
+    .where(({ or, eb }) => or([eb('created_at', '>', given.from), eb('out_trade_no', '>', given.after)]))
+    .orderBy('created_at')
     .orderBy('out_trade_no')
     .limit(given.limit),
 )
 
-/** Orders made in this time that were paid, by number; `after` is the last number of the page before, or empty. */
-export async function listPaidOrders(store: Store, window: Window): Promise<ReadOrder[]> {
+/**
+ * Orders in a state, made from `from` up to `to` (epoch seconds), the first ones first. The page after begins where the
+ * last order was made: `from` is its time and `after` its number.
+ */
+export async function listOrdersIn(
+  store: Store,
+  window: Window & Pick<Order, 'state'>,
+): Promise<ReadOrder[]> {
   return (await read<OrderRow>(store, findCreated(store, window))).map(toOrder)
 }
 
@@ -258,6 +265,7 @@ export type Change = Partial<
     | 'wallet_state'
     | 'lease_until_ms'
     | 'purchase_slot'
+    | 'seen'
     | 'looks'
     | 'fruitless'
     | 'not_founds'
@@ -413,7 +421,12 @@ const postponeRow = statement<OrderKey & { seen: number; due_ms: number; looks: 
   (db, given, store) =>
     db
       .updateTable('orders')
-      .set({ next_due_at_ms: nowPlus(store, given.due_ms), looks: given.looks, fruitless: given.fruitless })
+      .set({
+        next_due_at_ms: nowPlus(store, given.due_ms),
+        seen: 1,
+        looks: given.looks,
+        fruitless: given.fruitless,
+      })
       .where('out_sub_mch_id', '=', given.out_sub_mch_id)
       .where('out_trade_no', '=', given.out_trade_no)
       .where('next_due_at_ms', '=', given.seen),

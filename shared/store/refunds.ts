@@ -45,6 +45,27 @@ export async function listRefunds(store: Store, key: OrderKey): Promise<Refund[]
   return (await read<Selectable<RefundsTable>>(store, findByOrder(store, key))).map(toRefund)
 }
 
+type Window = { out_sub_mch_id: string; from: number; to: number; after: string; limit: number }
+
+const findSucceeded = statement<Window>((db, given) =>
+  db
+    .selectFrom('refunds')
+    .selectAll()
+    .where('out_sub_mch_id', '=', given.out_sub_mch_id)
+    .where('state', '=', 'succeeded')
+    .where('created_at', '>=', given.from)
+    .where('created_at', '<', given.to)
+    .where(({ or, eb }) => or([eb('created_at', '>', given.from), eb('out_refund_no', '>', given.after)]))
+    .orderBy('created_at')
+    .orderBy('out_refund_no')
+    .limit(given.limit),
+)
+
+/** Succeeded, made from `from` up to `to` (epoch seconds); pages as of `listOrdersIn`, by refund number. */
+export async function listSucceededRefunds(store: Store, window: Window): Promise<Refund[]> {
+  return (await read<Selectable<RefundsTable>>(store, findSucceeded(store, window))).map(toRefund)
+}
+
 export type NewRefund = Omit<Refund, 'next_due_at_ms' | keyof typeof UNSENT>
 
 const REFUND_COLUMNS = Object.keys({

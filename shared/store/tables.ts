@@ -1,4 +1,4 @@
-import type { ColumnType } from 'kysely'
+import type { ColumnType, Generated } from 'kysely'
 import type { MerchantRow } from '../base/merchants'
 import type { Anomaly } from '../order/anomaly'
 import type { Message, OutboxKind } from '../order/message'
@@ -34,7 +34,9 @@ export const BIG = {
   anomalies: ['first_at', 'last_at', 'resolved_at'],
 } as const
 
-export type OrdersTable = Stored<Order, (typeof BIG.orders)[number]>
+export type OrdersTable = Omit<Stored<Order, (typeof BIG.orders)[number]>, 'seen'> & {
+  seen: Generated<Order['seen']>
+}
 export type RefundsTable = Stored<Refund, (typeof BIG.refunds)[number]>
 /** `payload` and `evidence` are JSON text. */
 export type OutboxTable = Stored<Omit<Message, 'type'> & { type: OutboxKind }, (typeof BIG.outbox)[number]>
@@ -69,6 +71,15 @@ export type CountersTable = { name: string; period: BigInteger; used: BigInteger
 /** When something last came to an end (`timer`), or how far it has come (`bill:…`). */
 export type MarksTable = { name: string; at_ms: BigInteger; value: string }
 
+/** What of the bill is still to be compared. Epoch seconds; `tries`: answers that could not be read to their end. */
+export type BillWindowsTable = {
+  out_sub_mch_id: string
+  from_at: BigInteger
+  to_at: BigInteger
+  tries: number
+  next_due_at_ms: BigInteger
+}
+
 /** What the merchant sells at a price of its own; read when a payer asks for an order by `sku`. */
 export type CatalogueTable = {
   out_sub_mch_id: string
@@ -100,14 +111,15 @@ export type Tables = {
   notifications: NotificationsTable
   counters: CountersTable
   marks: MarksTable
+  bill_windows: BillWindowsTable
   catalogue: CatalogueTable
   spent: SpentTable
   revocations: RevocationsTable
   merchants: MerchantsTable
 }
 
-/** Set by the database's clock, or only later, so not among what an insert is given. */
-export type NewOrder = Omit<Order, 'lease_until_ms' | 'next_due_at_ms' | 'purged_at' | 'shipped_at'>
+/** Set by the database, or only later, so not among what an insert is given. */
+export type NewOrder = Omit<Order, 'lease_until_ms' | 'next_due_at_ms' | 'seen' | 'purged_at' | 'shipped_at'>
 
 /** The columns of a new order. Forgetting one is a type error. */
 export const COLUMNS = Object.keys({

@@ -1,5 +1,13 @@
+import { sql } from 'kysely'
 import { systemClock } from '../../shared/base/time'
-import { claimDueOrder, claimDueRefund, listDueOrders, listDueRefunds } from '../../shared/store/due'
+import {
+  claimDueOrder,
+  claimDueRefund,
+  listDueOrders,
+  listDueRefunds,
+  listUnknownStates,
+  listWork,
+} from '../../shared/store/due'
 import { hintOrder, insertNotification } from '../../shared/store/notifications'
 import type { Store } from '../../shared/store/open'
 import { findOrder, insertOrder, scheduleOrder, type ReadOrder } from '../../shared/store/orders'
@@ -29,6 +37,11 @@ export function dueContract(kind: Kind): void {
     const order = newOrder({ out_sub_mch_id, ...change })
     expect(await insertOrder(store, order, LEASE_MS, inMs)).toBe('done')
     return read(store, order)
+  }
+  /** As the timer leaves it after a look. */
+  async function seen(order: ReadOrder, inMs: number, counts: { looks: number; fruitless: number }) {
+    expect(await scheduleOrder(store, order, { inMs, ...counts })).toBe('done')
+    return order
   }
   const list = (lane: 'new' | 'late' = 'late', limit = 1000) =>
     listDueOrders(store, { out_sub_mch_id, limit }, lane)
@@ -65,14 +78,57 @@ export function dueContract(kind: Kind): void {
 
     test('comes the longest overdue first in one lane, and the newest first in the other, which is for new ones', async () => {
       const old = await due(-5000)
-      const looked = await due(-4000, { looks: 1 })
-      const tried = await due(-3000, { fruitless: 1 })
+      const looked = await seen(await due(), -4000, { looks: 1, fruitless: 0 })
+      const tried = await seen(await due(), -3000, { looks: 0, fruitless: 1 })
       const young = await due(-1000)
       const all = [old, looked, tried, young].map((each) => each.out_trade_no)
       expect(await numbers('late')).toEqual(all)
       expect(await numbers('new')).toEqual([young.out_trade_no, old.out_trade_no])
       expect(await numbers('late', 2)).toEqual(all.slice(0, 2))
       expect(await numbers('new', 1)).toEqual([young.out_trade_no])
+    })
+  })
+
+  test('a notification, and a new state, make an order new again', async () => {
+    const told = await seen(await due(), HOUR_MS, { looks: 3, fruitless: 0 })
+    const changed = await seen(await due(), -1000, { looks: 3, fruitless: 0 })
+    expect(await numbers('new')).toEqual([])
+    expect(await hintOrder(store, told)).toBe('done')
+    expect(await move(store, await read(store, changed), { state: 'closing', seen: 0 })).toBe('done')
+    expect((await numbers('new')).sort()).toEqual([told.out_trade_no, changed.out_trade_no].sort())
+  })
+
+  describe('who has work', () => {
+    const work = async () =>
+      (await listWork(store)).work.filter((one) => one.out_sub_mch_id === out_sub_mch_id)
+
+    test('is told by state, with the time of what has been due longest, and without what is not due', async () => {
+      expect(await work()).toEqual([])
+      const [first] = [await due(-5000), await due(-4000), await due(HOUR_MS)]
+      const paid = await due(HOUR_MS)
+      expect(await move(store, paid, { state: 'paid' })).toBe('done')
+      const event = { at: 1, kind: 'refund', detail: {} } as const
+      const now = await read(store, paid)
+      expect(await insertRefund(store, now, newRefund(now), 0, event, [])).toBe('done')
+      expect(await work()).toEqual([
+        { of: 'orders', out_sub_mch_id, state: 'created', oldest_ms: first.next_due_at_ms },
+        { of: 'refunds', out_sub_mch_id, state: 'requested', oldest_ms: anything },
+      ])
+    })
+
+    test('is told of a state of a newer version as well, the first rows of which can be listed', async () => {
+      const orders = [await due(), await due(), await due()]
+      await sql`update orders set state = 'disputed' where out_sub_mch_id = ${out_sub_mch_id}`.execute(
+        store.db,
+      )
+      expect(await work()).toMatchObject([{ of: 'orders', state: 'disputed' }])
+      expect(await numbers()).toEqual([])
+      const page = { of: 'orders', out_sub_mch_id, state: 'disputed' } as const
+      const listed = await listUnknownStates(store, { ...page, limit: 2 })
+      expect(listed).toHaveLength(2)
+      expect(orders.map((each) => each.out_trade_no)).toEqual(
+        expect.arrayContaining(listed.map((each) => each.out_trade_no)),
+      )
     })
   })
 

@@ -16,7 +16,7 @@ import {
   findOrdersFor,
   insertOrder,
   listEvents,
-  listPaidOrders,
+  listOrdersIn,
   moved,
   moveOrder,
   takeLease,
@@ -83,11 +83,12 @@ export function storeContract(kind: Kind): void {
         now_ms: _,
         lease_until_ms,
         next_due_at_ms,
+        seen,
         purged_at,
         shipped_at,
         ...kept
       } = await read(store, order)
-      expect([kept, purged_at, shipped_at]).toEqual([order, null, null])
+      expect([kept, seen, purged_at, shipped_at]).toEqual([order, 0, null, null])
       // The first look of the timer, on the database's clock.
       expectTime(next_due_at_ms, span, 20_000)
       expectTime(lease_until_ms, span, LEASE_MS)
@@ -295,31 +296,28 @@ export function storeContract(kind: Kind): void {
       expect(await found('no such number', null)).toEqual([])
     })
 
-    test('lists what was paid of a time, by number, a page at a time', async () => {
+    test('lists what was made in a time and is in a state, by time and number, a page at a time', async () => {
       const out_sub_mch_id = 'paid'
       const at = { from: 1000, to: 2000 }
       const rows = [
         { out_trade_no: 'n3', created_at: 1000, state: 'paid' },
-        { out_trade_no: 'n1', created_at: 1999, state: 'refunded' },
-        { out_trade_no: 'n2', created_at: 1500, state: 'paid_after_close' },
+        { out_trade_no: 'n4', created_at: 1500, state: 'paid' },
+        { out_trade_no: 'n2', created_at: 1500, state: 'paid' },
+        { out_trade_no: 'n1', created_at: 1999, state: 'paid' },
         { out_trade_no: 'early', created_at: 999, state: 'paid' },
         { out_trade_no: 'late', created_at: 2000, state: 'paid' },
-        ...(['created', 'pending', 'closing', 'closed', 'failed'] as const).map((state) => ({
-          out_trade_no: state,
-          created_at: 1500,
-          state,
-        })),
+        { out_trade_no: 'other', created_at: 1500, state: 'refunded' },
       ] as const
       for (const row of rows) await inserted(store, { ...row, out_sub_mch_id })
       await inserted(store, { ...rows[0], out_sub_mch_id: 'paid elsewhere' })
-      const list = async (after: string, limit: number) =>
-        (await listPaidOrders(store, { out_sub_mch_id, ...at, after, limit })).map(
+      const list = async (after: string, limit: number, from = at.from) =>
+        (await listOrdersIn(store, { out_sub_mch_id, ...at, from, state: 'paid', after, limit })).map(
           (each) => each.out_trade_no,
         )
-      expect(await list('', 10)).toEqual(['n1', 'n2', 'n3'])
-      expect(await list('', 2)).toEqual(['n1', 'n2'])
-      expect(await list('n2', 2)).toEqual(['n3'])
-      expect(await list('n3', 2)).toEqual([])
+      expect(await list('', 10)).toEqual(['n3', 'n2', 'n4', 'n1'])
+      expect(await list('', 2)).toEqual(['n3', 'n2'])
+      expect(await list('n2', 2, 1500)).toEqual(['n4', 'n1'])
+      expect(await list('n1', 2, 1999)).toEqual([])
     })
 
     test("brings the database's clock along, in milliseconds since the epoch", async () => {
@@ -979,6 +977,7 @@ export function serverContract(kind: ServerKind): void {
         ...newOrder(),
         lease_until_ms: 0,
         next_due_at_ms: null,
+        seen: 0,
         purged_at: null,
         shipped_at: null,
         now_ms: 0,

@@ -116,7 +116,7 @@ async function insertOrders(
   const today = Math.floor(Date.now() / 86_400_000) * 86_400
   await session.rows(
     `insert into marks (name, at_ms, value) values
-     ('bill:${SANDBOX_MERCHANT.out_sub_mch_id}', ${Date.now()}, '${today} ${today}')`,
+     ('bill', ${Date.now()}, '${today} 1000000')`,
   )
   const [order] = await rows(session, `select * from orders where out_trade_no = '${first}'`)
   const events = await rows(

@@ -7,6 +7,7 @@ import { systemClock } from '../../shared/base/time'
 import { openStore, type Store } from '../../shared/store/open'
 import { findOrder } from '../../shared/store/orders'
 import { describeContracts } from '../contract/contracts'
+import { backlogContract } from './backlog'
 import { unavailable } from '../contract/ready'
 import { serverContract } from '../contract/store.contract'
 import { makeCertificates, type Certificates } from '../support/certificates'
@@ -50,6 +51,7 @@ export function describeServer({ name, dialect, found, launch }: Kind): void {
       return { freshDatabase, openSession, killConnections: () => killConnections({ url }) }
     }
     describeContracts({ dialect, start })
+    backlogContract({ dialect, start })
     describe('behind a network', () => serverContract({ dialect, start }))
 
     describe('over TLS', () => {

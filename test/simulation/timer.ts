@@ -80,10 +80,11 @@ export function runTimer(world: World, instances: Instances): Timer {
     await scheduler.park(me, 'waits for tomorrow', tomorrowMs - server.nowMs() + 3_600_000)
     for (let slice = 0; slice < SLICES_MAX; slice++) {
       await fire()
-      const [mark] = server.run(`SELECT value FROM marks WHERE name LIKE 'bill:%'`, []).rows as {
-        value: string
-      }[]
-      if (mark?.value === `${tomorrowMs / 1000} ${tomorrowMs / 1000}`) return true
+      const planned = server.run(`SELECT value FROM marks WHERE name = 'bill' AND value LIKE ?`, [
+        `${tomorrowMs / 1000} %`,
+      ]).rows
+      const open = server.run('SELECT from_at FROM bill_windows', []).rows
+      if (planned.length > 0 && open.length === 0) return true
       await scheduler.park(me, 'wakes', PERIOD_MS)
     }
     return false

@@ -7,7 +7,7 @@ import { memoryStore } from '../support/world'
 const NOT_PERSONAL: Record<string, string> = {
   orders: `out_sub_mch_id out_trade_no out_mch_id out_shop_id pay_platform trade_type total_fee fee_type state version
     flag created_at updated_at time_expire sends lease_token lease_holder lease_until_ms looked_at_ms paid_at cash_fee
-    settlement_total_fee wallet_state next_due_at_ms looks fruitless not_founds notified_at_ms refunded_fen late_policy
+    settlement_total_fee wallet_state next_due_at_ms seen looks fruitless not_founds notified_at_ms refunded_fen late_policy
     reserved_fen quote_iss purged_at shipped_at`,
   // What a sub-merchant brings is a shop's; its keys are sealed.
   merchants: 'out_sub_mch_id out_mch_id out_shop_id order_prefix disabled_at version changed_at sealed',
@@ -19,6 +19,7 @@ const NOT_PERSONAL: Record<string, string> = {
   notifications: 'out_sub_mch_id id out_trade_no received_at orphan',
   counters: 'period used',
   marks: 'name at_ms value',
+  bill_windows: 'out_sub_mch_id from_at to_at tries next_due_at_ms',
   catalogue: 'out_sub_mch_id sku body total_fee quantity_max active',
   spent: 'kind until_at',
   revocations: 'at until_at',

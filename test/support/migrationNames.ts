@@ -9,4 +9,5 @@ export const MIGRATIONS = [
   '0007_board',
   '0008_notes',
   '0009_refund_ends',
+  '0010_watchers',
 ]

@@ -4,6 +4,7 @@ import type { Anomaly } from '../../shared/order/anomaly'
 import type { Order, OrderEvent } from '../../shared/order/order'
 import type { Refund } from '../../shared/order/refund'
 import { listAnomalies } from '../../shared/store/anomalies'
+import { setMark } from '../../shared/store/marks'
 import { findOrder, listEvents } from '../../shared/store/orders'
 import { listRefunds } from '../../shared/store/refunds'
 import {
@@ -41,6 +42,8 @@ export type Shop = World & {
   placePaid(content?: Record<string, unknown>, rest?: Record<string, unknown>): Promise<string>
   /** Asks Cloud Pay, however short ago it was asked. */
   refresh(number: string): Promise<Answer>
+  /** Today's bill counts as compared: the timer does not ask for it. */
+  billIsDone(): Promise<unknown>
   /** Runs of the timer, 20 s apart, for so long. */
   runFor(seconds: number): Promise<void>
   /** Makes everything due now. */
@@ -132,6 +135,7 @@ export async function openShop(options: ShopOptions = {}): Promise<Shop> {
         .execute()
       return world.status(number, { refresh: '1' })
     },
+    billIsDone: () => setMark(store, 'bill', `${Math.floor(shop.nowS() / 86_400) * 86_400} 1000000`),
     async runFor(seconds) {
       for (let past = 0; past < seconds; past += 20) {
         shop.pass(20)
@@ -187,7 +191,8 @@ export const ALIPAY = {
 /** Merchants beside the sandbox's, each with an order prefix and a key of its own. */
 export const otherMerchants = (count: number): SandboxMerchant[] =>
   Array.from({ length: count }, (_, at) => {
-    const name = String(at).padStart(2, '0')
+    // As long as the longest, so that no prefix begins another.
+    const name = String(at).padStart(Math.max(2, String(count).length), '0')
     return {
       out_mch_id: `mch${name}`,
       out_sub_mch_id: `sub${name}`,

@@ -17,7 +17,7 @@ export type TestDatabase = {
   said: number
   mood: 'well' | 'down' | 'stalled'
   /** Called with every statement before it is executed; what it throws is the driver's error. */
-  before: ((sql: string) => void) | undefined
+  before: ((sql: string, parameters: readonly unknown[]) => void) | undefined
 }
 
 export async function openTestDatabase(clock: Clock): Promise<TestDatabase> {
@@ -38,7 +38,7 @@ export async function openTestDatabase(clock: Clock): Promise<TestDatabase> {
     // The driver would take the whole process down.
     if (closed) throw new Error('the test is over')
     if (database.mood === 'stalled') return new Promise(() => undefined)
-    database.before?.(sql)
+    database.before?.(sql, parameters)
     if (database.mood === 'down') throw Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' })
     database.said++
     if (/^(BEGIN|COMMIT|ROLLBACK)/.test(sql)) {

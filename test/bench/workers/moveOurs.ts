@@ -15,7 +15,7 @@ export async function batch(count: number): Promise<void> {
   if (!moving) {
     const row = newRow('ours')
     if ((await insertOrder(store, row, 11_000)) !== 'done') throw new Error('not inserted')
-    moving = { ...row, lease_until_ms: 0, next_due_at_ms: null, purged_at: null, shipped_at: null }
+    moving = { ...row, lease_until_ms: 0, next_due_at_ms: null, seen: 0, purged_at: null, shipped_at: null }
   }
   let order = moving
   for (let at = 0; at < count; at++) {

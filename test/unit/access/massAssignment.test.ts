@@ -242,7 +242,7 @@ test('the schema that is read is the one there is', async () => {
   expect(new Set(read.map(({ table }) => table))).toEqual(
     new Set([
       ...['orders', 'order_events', 'refunds', 'outbox', 'anomalies', 'notifications', 'counters', 'marks'],
-      ...['catalogue', 'spent', 'revocations', 'merchants'],
+      ...['catalogue', 'spent', 'revocations', 'merchants', 'bill_windows'],
     ]),
   )
   expect(read.length).toBeGreaterThan(100)

@@ -21,6 +21,7 @@ import type { NewMessage } from '../../../shared/order/message'
 import { UNSENT, type Refund } from '../../../shared/order/refund'
 import type * as Anomalies from '../../../shared/store/anomalies'
 import type * as Beside from '../../../shared/store/beside'
+import type * as BillWindows from '../../../shared/store/billWindows'
 import type * as Board from '../../../shared/store/board'
 import type * as Counters from '../../../shared/store/counters'
 import type * as Catalogue from '../../../shared/store/catalogue'
@@ -358,6 +359,7 @@ describe('queries', () => {
     ...newOrder(),
     lease_until_ms: 5,
     next_due_at_ms: 1_800_000_000_000,
+    seen: 0 as const,
     purged_at: null,
     shipped_at: null,
   }
@@ -418,6 +420,7 @@ describe('queries', () => {
     notifications: Calls<typeof Notifications>
     counters: Calls<typeof Counters>
     marks: Calls<typeof Marks>
+    billWindows: Calls<typeof BillWindows>
     spent: Calls<typeof Spent>
     revocations: Calls<typeof Revocations>
     merchants: Calls<typeof Merchants>
@@ -427,6 +430,7 @@ describe('queries', () => {
     beside: Calls<typeof Beside>
     board: Calls<typeof Board>
   }
+  const billWindow = { out_sub_mch_id, from_at: 100, to_at: 200, tries: 1, next_due_at_ms: 5 }
   const calls: Modules = {
     orders: {
       findOrder: (it, given) => [it.findOrder(given, order)],
@@ -444,8 +448,8 @@ describe('queries', () => {
           ),
         ),
       findOrderOfPurchase: (it, given) => [it.findOrderOfPurchase(given, out_sub_mch_id, "purchase'7")],
-      listPaidOrders: (it, given) => [
-        it.listPaidOrders(given, { out_sub_mch_id, from: 1, to: 2, after: '', limit: 50 }),
+      listOrdersIn: (it, given) => [
+        it.listOrdersIn(given, { out_sub_mch_id, state: 'paid', from: 1, to: 2, after: '', limit: 50 }),
       ],
       listEvents: (it, given) => [it.listEvents(given, order)],
       insertOrder: (it, given) => [
@@ -512,6 +516,9 @@ describe('queries', () => {
         ),
       ],
       countRefundSend: (it, given) => [it.countRefundSend(given, refund)],
+      listSucceededRefunds: (it, given) => [
+        it.listSucceededRefunds(given, { out_sub_mch_id, from: 1, to: 2, after: '', limit: 50 }),
+      ],
       scheduleRefund: (it, given) => [it.scheduleRefund(given, refund, 300_000)],
     },
     due: {
@@ -520,7 +527,11 @@ describe('queries', () => {
           it.listDueOrders(given, { out_sub_mch_id, limit: 25 }, lane),
         ),
       listDueRefunds: (it, given) => [it.listDueRefunds(given, { out_sub_mch_id, limit: 25 })],
-      listUnknownStates: (it, given) => [it.listUnknownStates(given, { out_sub_mch_id, limit: 20 })],
+      listUnknownStates: (it, given) =>
+        (['orders', 'refunds'] as const).map((of) =>
+          it.listUnknownStates(given, { of, out_sub_mch_id, state: 'disputed', limit: 20 }),
+        ),
+      listWork: (it, given) => [it.listWork(given)],
       claimDueOrder: (it, given) => [it.claimDueOrder(given, due, 20_000)],
       claimDueRefund: (it, given) => [it.claimDueRefund(given, { ...refund, next_due_at_ms: 5 }, 20_000)],
     },
@@ -540,7 +551,7 @@ describe('queries', () => {
         it.insertNotification(given, { ...note, orphan: false, about: 'refund' }),
         it.insertNotification(given, { ...note, orphan: true }, [anomaly]),
       ],
-      listOrphans: (it, given) => [it.listOrphans(given, 20)],
+      listAdoptable: (it, given) => [it.listAdoptable(given, 20)],
       adoptOrphan: (it, given) => [it.adoptOrphan(given, { out_sub_mch_id, out_trade_no, id: 'n1' })],
       hintOrder: (it, given) => [it.hintOrder(given, order)],
     },
@@ -554,7 +565,18 @@ describe('queries', () => {
     },
     marks: {
       findMark: (it, given) => [it.findMark(given, 'timer')],
+      listMarks: (it, given) => [it.listMarks(given, 'silent:')],
       setMark: (it, given) => [it.setMark(given, 'timer', "it's done")],
+    },
+    billWindows: {
+      listDueWindows: (it, given) => [it.listDueWindows(given, 50)],
+      listWindowsOf: (it, given) => [it.listWindowsOf(given, out_sub_mch_id, 50)],
+      insertWindow: (it, given) => [it.insertWindow(given, billWindow)],
+      postponeWindow: (it, given) => [it.postponeWindow(given, billWindow, 600_000, 2)],
+      postponeWindowsOf: (it, given) => [it.postponeWindowsOf(given, out_sub_mch_id, 600_000)],
+      claimWindow: (it, given) => [it.claimWindow(given, billWindow, 60_000)],
+      cutWindow: (it, given) => [it.cutWindow(given, billWindow, 150)],
+      closeWindow: (it, given) => [it.closeWindow(given, billWindow)],
     },
     spent: {
       spend: (it, given) => [it.spend(given, { kind: "o'kind", id: 'x', until: 7 })],
@@ -678,7 +700,7 @@ describe('queries', () => {
       // Each kind, and each way of putting it that the trimmed compiler must know.
       const texts = new Set(trimmed.map(({ sql }) => sql))
       const like = (shape: RegExp) => [...texts].filter((sql) => shape.test(sql)).length
-      expect([like(/^select/), like(/^update/), like(/^insert/), like(/^delete/)]).toEqual([40, 48, 12, 3])
+      expect([like(/^select/), like(/^update/), like(/^insert/), like(/^delete/)]).toEqual([46, 52, 13, 4])
       for (const shape of [
         / limit /,
         / order by \S+ desc/,

@@ -41,6 +41,7 @@ const order: Order = {
   reserved_fen: 700,
   refunded_fen: 300,
   late_policy: 'honour',
+  seen: 0,
   purged_at: null,
   pay_platform: 1,
   trade_type: 7,

@@ -1,6 +1,9 @@
-import { reconcileDaily, reconcileWindow } from '../../../shared/payments/bill'
+import { reconcileWindow } from '../../../shared/payments/bill'
+import { reconcileDaily } from '../../../shared/payments/billDaily'
 import { ALIPAY, openShop, otherMerchants, type Shop, type ShopOptions } from '../../support/shop'
+import { newOrder } from '../../support/orders'
 import { lying, put, type Content } from '../../support/tamper'
+import { run } from '../../../functions/timer'
 
 let shop: Shop
 const open = async (options?: ShopOptions) => (shop = await openShop(options))
@@ -458,31 +461,70 @@ describe('a bill without what the documents call optional', () => {
   })
 })
 
+describe('what is only stored', () => {
+  test.each([
+    ['transaction_id', 'another'],
+    ['cash_fee', 1],
+    ['settlement_total_fee', 1],
+  ])('%s is compared where both know it', async (name, value) => {
+    let lies: object = {}
+    await open({
+      wrapPost: lying((content, suffix) => {
+        if (suffix !== 'client_order_detail') return
+        for (const one of content.order_detail_query?.order_details ?? [])
+          Object.assign(one.receipt.order.order_content, lies)
+      }),
+    })
+    const start = shop.nowS()
+    const number = await shop.placePaid()
+    await change(number, { cash_fee: 1880, settlement_total_fee: 1880 })
+    lies = { cash_fee: 1880, settlement_total_fee: 1880 }
+    expect(await compare(start)).toMatchObject({ differences: 0 })
+    lies = { ...lies, [name]: value }
+    expect(await compare(start)).toMatchObject({ differences: 1 })
+    expect((await shop.anomalies())[0]!.evidence).toEqual({ fields: [name] })
+    // What one of the two does not know is no difference.
+    await change(number, { [name]: null })
+    expect(await compare(start)).toMatchObject({ differences: 0 })
+  })
+})
+
 describe('every day', () => {
-  const mark = async (sub = 'sandboxsub0000000001') =>
+  const DAY = 86_400
+  const HOUR = 3600
+  const windows = async (sub = 'sandboxsub0000000001') =>
     (
       await shop.store.db
-        .selectFrom('marks')
-        .select('value')
-        .where('name', '=', `bill:${sub}`)
-        .executeTakeFirst()
-    )?.value
-  const DAY = 86_400
+        .selectFrom('bill_windows')
+        .select(['from_at', 'to_at', 'tries'])
+        .where('out_sub_mch_id', '=', sub)
+        .orderBy('from_at')
+        .execute()
+    ).map(({ from_at, to_at, tries }) => ({ from: Number(from_at), to: Number(to_at), tries }))
+  const today = () => Math.floor(shop.nowS() / DAY) * DAY
+  /** Rows that nobody upstream knows of, and the bill that does. */
+  const bill = (answerOf: (request: { start_time: number; end_time: number; page_num: number }) => unknown) =>
+    open({
+      wrapPost: lying((content, suffix) => {
+        if (suffix === 'client_order_detail') content.order_detail_query = answerOf(pages().at(-1))
+      }),
+    })
 
-  test('the last three days are compared in slices, one a run, and the mark says how far', async () => {
+  test('the last three days are compared, and nothing more until the next', async () => {
     await open()
-    const today = Math.floor(shop.nowS() / DAY) * DAY
-    for (let slice = 1; slice <= 12; slice++) {
-      await shop.timer()
-      expect(await mark()).toBe(`${today} ${today - 3 * DAY + slice * 6 * 3600}`)
-    }
-    const before = pages().length
+    const now = today()
+    await shop.timer()
+    expect(pages().map(({ start_time, end_time }) => [start_time - now, end_time - now])).toEqual([
+      [-3 * DAY, -2 * DAY],
+      [-2 * DAY, -DAY],
+      [-DAY, 0],
+    ])
     await shop.runFor(200)
-    expect(pages()).toHaveLength(before)
-    expect(pages()[0]).toMatchObject({ start_time: today - 3 * DAY, end_time: today - 3 * DAY + 6 * 3600 })
+    expect(pages()).toHaveLength(3)
+    expect(await windows()).toEqual([])
     shop.pass(DAY)
     await shop.timer()
-    expect(await mark()).toBe(`${today + DAY} ${today + DAY - 3 * DAY + 6 * 3600}`)
+    expect(pages()).toHaveLength(6)
   })
 
   test('what was lost the day before is found', async () => {
@@ -494,55 +536,158 @@ describe('every day', () => {
     expect(await shop.anomalies()).toMatchObject([{ kind: 'paid_upstream_only', out_trade_no: number }])
   })
 
-  test('a slice that cannot be read is tried again, up to 120 times an hour', async () => {
-    await open()
-    shop.faults['client_order_detail'] = 'silent'
-    for (let tries = 0; tries < 130; tries++) await reconcileDaily(shop.app, LONG)
-    expect(pages()).toHaveLength(120)
-    const before = await mark()
-    shop.pass(3600)
-    shop.faults['client_order_detail'] = 'ok'
-    await shop.timer()
-    expect(await mark()).not.toBe(before)
+  test('a part that cannot be read waits by itself: the others are compared, three tries tell a person, and it is not dropped', async () => {
+    let broken = true
+    let at = 0
+    await bill(({ start_time, end_time }) =>
+      broken && start_time <= at && at < end_time
+        ? { total_count: 5, order_details: [] }
+        : { total_count: 0, order_details: [] },
+    )
+    at = today() - DAY + 8 * HOUR + 60
+    await shop.runFor(600)
+    // What is left is the smallest piece that has it.
+    const [left, ...more] = await windows()
+    expect(more).toEqual([])
+    expect(left!.to - left!.from).toBeLessThanOrEqual(HOUR)
+    expect(left!.from <= at && at < left!.to).toBe(true)
+    expect(await shop.anomalyKinds()).toEqual([])
+    await shop.runFor(2 * HOUR)
+    expect(await shop.anomalies()).toMatchObject([{ kind: 'bill_short', times: 1 }])
+    await shop.runFor(4 * DAY)
+    expect((await windows()).map(({ from, to }) => ({ from, to }))).toContainEqual({
+      from: left!.from,
+      to: left!.to,
+    })
+    // A day later it is known that something was never compared, although every other part was.
+    expect(await shop.anomalyKinds()).toEqual(['bill_short', 'bill_unread'])
+    broken = false
+    await shop.runFor(DAY)
+    expect(await windows()).toEqual([])
   })
 
-  test('two days without a readable bill are told to a person', async () => {
+  test('two thousand entries of one afternoon are compared, in runs that have time for few of them', async () => {
     await open()
-    await shop.timer()
-    shop.faults['client_order_detail'] = 'silent'
-    for (const wait of [DAY, DAY]) {
-      shop.pass(wait)
-      await shop.timer()
+    const noon = today() - DAY / 2
+    const answer = shop.sandbox.answer
+    let calls = 0
+    shop.sandbox.answer = (suffix, body) => ((calls += 1), answer(suffix, body))
+    const now = shop.clock.nowMsValue!
+    for (let nth = 0; nth < 2000; nth++) {
+      shop.clock.nowMsValue = (noon + nth * 5) * 1000
+      await shop.place()
     }
-    expect((await shop.anomalyKinds()).filter((kind) => kind === 'bill_unread')).toHaveLength(1)
+    shop.clock.nowMsValue = now
+    await shop.store.db.updateTable('orders').set({ next_due_at_ms: null }).execute()
+    const lost = shop.sandbox.orders.keys().next().value as string
+    await shop.store.db.deleteFrom('orders').where('out_trade_no', '=', lost).execute()
+    shop.sandbox.pay(lost, { late: true })
+    let runs = 0
+    do {
+      runs++
+      shop.pass(20)
+      const before = calls
+      // A call takes a second of its run.
+      await reconcileDaily(shop.app, { remainingMs: () => 16_000 - 1000 * (calls - before) })
+    } while ((await windows()).length > 0 && runs < 100)
+    expect(runs).toBeGreaterThan(4)
+    expect(runs).toBeLessThan(30)
+    expect(await told()).toEqual([`paid_upstream_only ${lost}`])
+  }, 120_000)
+
+  test('pages that shift while they are read, so that one order is there twice and another not, are not taken for the bill', async () => {
+    let shifts = true
+    await open({
+      wrapPost: lying((content, suffix) => {
+        const details = content.order_detail_query?.order_details
+        if (suffix === 'client_order_detail' && shifts && details?.length > 1) details[1] = details[0]
+      }),
+    })
+    const start = shop.nowS()
+    await shop.placePaid()
+    await shop.placePaid()
+    shop.pass(7200)
+    expect(await compare(start - 50, start + 30)).toMatchObject({ complete: false })
+    shifts = false
+    expect(await compare(start - 50, start + 30)).toMatchObject({ complete: true, differences: 0 })
   })
 
-  test('and so is a bill that could never be read', async () => {
+  test('a timer that is busy all the time compares it all the same', async () => {
     await open()
-    shop.faults['client_order_detail'] = 'silent'
-    for (const wait of [0, DAY, DAY, DAY]) {
-      shop.pass(wait)
-      await shop.timer()
+    const now = shop.nowS()
+    const rows = Array.from({ length: 300 }, () => ({
+      ...newOrder({ state: 'pending' as const, created_at: now, time_expire: now + 900, trade_type: 3 }),
+      request_content: '{"nonce_str":"n"}',
+      lease_until_ms: 0,
+      next_due_at_ms: 0,
+    }))
+    for (const row of rows) await shop.store.db.insertInto('orders').values(row).execute()
+    for (let runs = 0; runs < 8; runs++) {
+      shop.pass(20)
+      const before = shop.sent('query_order').length
+      const deadline = { remainingMs: () => 16_000 - 400 * (shop.sent('query_order').length - before) }
+      const summary = await run(shop.app, { requestId: 'r', deadline })
+      expect(Number(summary['left'])).toBeGreaterThan(0)
     }
-    expect((await shop.anomalyKinds()).filter((kind) => kind === 'bill_unread')).toHaveLength(1)
+    expect(pages()).toHaveLength(3)
   })
 
-  test('one merchant’s unreadable bill does not keep another’s from being compared', async () => {
+  test('what nobody answers is asked again every ten minutes, by each sub-merchant for itself, and told after a day', async () => {
     const [other] = otherMerchants(1)
     await open({ merchants: [other!] })
     const answer = shop.sandbox.answer
-    shop.sandbox.answer = (suffix, body) =>
-      suffix === 'client_order_detail' && body.includes('sandboxsub')
-        ? { kind: 'silent' }
-        : answer(suffix, body)
-    await shop.runFor(60 * 20)
-    const today = Math.floor(shop.nowS() / DAY) * DAY
-    expect(await mark(other!.out_sub_mch_id)).toBe(`${today} ${today}`)
+    let asked = 0
+    shop.sandbox.answer = (suffix, body) => {
+      if (suffix !== 'client_order_detail' || !body.includes('sandboxsub')) return answer(suffix, body)
+      asked++
+      return { kind: 'silent' }
+    }
+    await shop.runFor(HOUR)
+    expect(await windows(other!.out_sub_mch_id)).toEqual([])
+    expect(await windows()).toHaveLength(3)
+    expect(asked).toBeGreaterThanOrEqual(5)
+    expect(asked).toBeLessThanOrEqual(7)
+    expect(await shop.anomalyKinds()).toEqual([])
+    await shop.runFor(DAY)
+    const told = (await shop.anomalies()).filter(({ kind }) => kind === 'bill_unread')
+    expect(told).toMatchObject([{ out_sub_mch_id: 'sandboxsub0000000001' }])
+    shop.sandbox.answer = answer
+    await shop.runFor(HOUR)
+    expect(await windows()).toEqual([])
+  })
+
+  test('one that is not served any more keeps its windows, and stands in nobody’s way', async () => {
+    await open()
+    const gone = { out_sub_mch_id: 'gone', from_at: 0, to_at: 10, tries: 0, next_due_at_ms: 0 }
+    for (let nth = 0; nth < 60; nth++)
+      await shop.store.db
+        .insertInto('bill_windows')
+        .values({ ...gone, from_at: nth })
+        .execute()
+    await shop.timer()
+    expect(await windows('gone')).toHaveLength(60)
+    expect(await windows()).toEqual([])
   })
 
   test('with little time left it is put off', async () => {
     await open()
     await shop.timer(5000)
     expect(pages()).toEqual([])
+  })
+})
+
+describe('a refund of ours', () => {
+  test('that is in no bill is asked about, and told when Cloud Pay does not know it', async () => {
+    await open()
+    const start = shop.nowS()
+    const number = await shop.placePaid()
+    await shop.refund(number, { out_refund_no: 'sb01r1', refund_fee: 300 })
+    await shop.runFor(400)
+    expect((await shop.refunds(number))[0]!.state).toBe('succeeded')
+    shop.sandbox.orders.get(number)!.refunds.length = 0
+    await compare(start)
+    expect(await shop.anomalies()).toContainEqual(
+      expect.objectContaining({ kind: 'refunded_here_only', out_trade_no: number }),
+    )
   })
 })

@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import { run } from '../../../functions/timer'
 import type { Deadline } from '../../../shared/base/time'
 import { newOrder } from '../../support/orders'
@@ -148,8 +149,10 @@ describe('when nothing comes of looking', () => {
     await open()
     const number = await shop.place()
     const start = shop.nowS()
-    shop.faults['query_order'] = 'silent'
-    shop.faults['close_order'] = 'silent'
+    const answer = shop.sandbox.answer
+    // Of this order alone nothing is heard.
+    shop.sandbox.answer = (suffix, body) =>
+      body.toString().includes(number) ? { kind: 'silent' } : answer(suffix, body)
     let looks = 0
     while ((await shop.order(number)).flag === null && looks++ < 2000) await shop.runFor(20)
     expect(await shop.order(number)).toMatchObject({ flag: 'unresolved', fruitless: 20 })
@@ -158,13 +161,13 @@ describe('when nothing comes of looking', () => {
     ])
     expect(shop.nowS() - start).toBeLessThan(4 * 3600)
 
-    const before = shop.sent('query_order').length
+    const { next_due_at_ms } = await shop.order(number)
     await shop.runFor(23 * 3600)
-    expect(shop.sent('query_order')).toHaveLength(before)
+    expect((await shop.order(number)).next_due_at_ms).toBe(next_due_at_ms)
     await shop.runFor(2 * 3600)
-    expect(shop.sent('query_order').length).toBeGreaterThan(before)
+    expect((await shop.order(number)).next_due_at_ms).toBeGreaterThan(next_due_at_ms!)
     // Heard from again, it is an order like any other.
-    shop.faults['query_order'] = shop.faults['close_order'] = 'ok'
+    shop.sandbox.answer = answer
     shop.sandbox.look(number)!.state = 'closed'
     await shop.allDue()
     await shop.timer()
@@ -286,6 +289,131 @@ describe('when nothing comes of looking', () => {
   })
 })
 
+describe('while Cloud Pay answers nothing', () => {
+  /** No call is answered from now on; `again` ends it. */
+  function outage() {
+    const answer = shop.sandbox.answer
+    let asked = 0
+    shop.sandbox.answer = (suffix) => {
+      if (suffix === 'query_order') asked++
+      return { kind: 'silent' }
+    }
+    return { asked: () => asked, again: () => void (shop.sandbox.answer = answer) }
+  }
+
+  test('for hours, no order is given up, one anomaly tells of it, and the first answer ends it in the same run', async () => {
+    await open()
+    const numbers = [await shop.place(), await shop.place(), await shop.place()]
+    const late = await shop.placePaid()
+    const { again, asked } = outage()
+    await shop.refund(late, { refund_fee: 100, out_refund_no: 'sb01r1' })
+    shop.pass(20)
+    await shop.timer()
+    for (const number of numbers) shop.sandbox.pay(number)
+    const before = asked()
+    await shop.runFor(3.5 * 3600)
+    // One call a run, about a number that nobody has.
+    expect(asked() - before).toBe(3.5 * 180)
+    expect(await shop.anomalyKinds()).toEqual(['upstream_silent'])
+    for (const number of numbers)
+      expect(await shop.order(number)).toMatchObject({ state: 'pending', flag: null, fruitless: 1 })
+    again()
+    shop.pass(20)
+    await shop.timer()
+    for (const number of numbers) expect(await stateOf(number)).toBe('paid')
+    expect((await shop.refunds(late))[0]!.state).not.toBe('requested')
+  })
+
+  test('to one of three sub-merchants, the others go on; to none, it is one matter', async () => {
+    const merchants = otherMerchants(2)
+    await open({ merchants })
+    const answer = shop.sandbox.answer
+    const isOf = (body: Buffer) => /\bsub00\b/.test(body.toString())
+    shop.sandbox.answer = (suffix, body) => (isOf(body) ? { kind: 'silent' } : answer(suffix, body))
+    const rowOf = (merchant: (typeof merchants)[number]) =>
+      insert(1, { out_sub_mch_id: merchant.out_sub_mch_id })
+    await rowOf(merchants[0]!)
+    const other = await shop.place()
+    shop.sandbox.pay(other)
+    await shop.runFor(600)
+    expect(await stateOf(other)).toBe('paid')
+    expect(await shop.anomalies()).toMatchObject([
+      { kind: 'upstream_silent', out_sub_mch_id: merchants[0]!.out_sub_mch_id },
+    ])
+
+    await rowOf(merchants[1]!)
+    await insert(1)
+    shop.sandbox.answer = () => ({ kind: 'silent' })
+    await shop.runFor(900)
+    expect((await shop.anomalies()).map((one) => one.out_sub_mch_id).sort()).toEqual(
+      ['', merchants[0]!.out_sub_mch_id].sort(),
+    )
+  })
+})
+
+describe('more than there is time for', () => {
+  test('is told when it has been due for five minutes, and is not when a rate or a silence holds it back', async () => {
+    await open({ env: { CLOUD_PAY_PER_MINUTE: '100000' } })
+    await insert(300, {}, 240)
+    await runCosting(400)
+    expect(await shop.anomalyKinds()).toEqual([])
+    shop.pass(120)
+    await runCosting(400)
+    expect(await shop.anomalies()).toMatchObject([
+      { kind: 'timer_behind', out_sub_mch_id: '', evidence: { longest_of: 'sandboxsub0000000001' } },
+    ])
+    expect(Number((await shop.anomalies())[0]!.evidence['overdue_s'])).toBeGreaterThanOrEqual(360)
+  })
+
+  test('is not told of what a rate holds back', async () => {
+    await open({ env: { CLOUD_PAY_PER_MINUTE: '5' } })
+    await insert(300, {}, 3600)
+    await shop.runFor(120)
+    expect(await shop.anomalyKinds()).toEqual([])
+  })
+
+  test('is not told of rows of a newer version, nor when all of it is looked at in this run', async () => {
+    await open()
+    const [newer] = await insert(1, {}, 3600)
+    await sql`update orders set state = 'disputed' where out_trade_no = ${newer}`.execute(shop.store.db)
+    await insert(200, {}, 3600)
+    await shop.timer()
+    expect(await shop.anomalyKinds()).toEqual(['state_unknown'])
+  })
+})
+
+describe('of four hundred sub-merchants', () => {
+  test('those that have nothing due cost no statement', async () => {
+    await open({ merchants: otherMerchants(400) })
+    await shop.billIsDone()
+    await shop.timer()
+    const statements: string[] = []
+    shop.database.before = (text) => void statements.push(text)
+    await shop.timer()
+    expect(statements.length).toBeLessThan(25)
+  })
+
+  test('one whose rows cannot be read stops none of the others, and the run is not called a good one', async () => {
+    const merchants = otherMerchants(2)
+    await open({ merchants })
+    const [bad, good] = merchants
+    const numbers = [
+      await insert(1, { out_sub_mch_id: bad!.out_sub_mch_id }),
+      await insert(1, { out_sub_mch_id: good!.out_sub_mch_id }),
+    ].flat()
+    let broken = 0
+    shop.database.before = (text, values) => {
+      if (!/as part/.test(text) || !values.includes(bad!.out_sub_mch_id)) return
+      broken++
+      throw new Error('cannot be read')
+    }
+    await expect(shop.timer()).rejects.toThrow()
+    expect(broken).toBeGreaterThan(0)
+    expect(numbers.map((number) => queriesAbout(number).length)).toEqual([0, 1])
+    expect(shop.counts()).toMatchObject({ 'timer.lane_failed': 3 })
+  })
+})
+
 describe('a run', () => {
   test('and another at the same time ask about each order once', async () => {
     await open()
@@ -336,6 +464,7 @@ describe('a run', () => {
     await open({ env: { CLOUD_PAY_PER_MINUTE: '70' } })
     // At the beginning of a minute.
     shop.pass(60 - (shop.nowS() % 60))
+    await shop.billIsDone()
     await insert(200)
     const asked = async () => {
       const before = shop.sent('query_order').length
@@ -352,6 +481,7 @@ describe('a run', () => {
   test('is shared by two merchants, whoever has more', async () => {
     const [other] = otherMerchants(1)
     await open({ merchants: [other!] })
+    await shop.billIsDone()
     const many = await insert(200)
     const { out_mch_id, out_sub_mch_id, out_shop_id } = other!
     const few = await insert(30, { out_mch_id, out_sub_mch_id, out_shop_id })
