@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 
-/** What the merchant is told, once per matter, whatever happens in between. */
+/** What the merchant is told, once per matter, whatever happens in between; of an anomaly, once each time it opens. */
 export const MESSAGE_TYPES = [
   'order.paid',
   'order.closed',
@@ -37,7 +37,7 @@ export type Message = {
 
 export type NewMessage = Pick<Message, 'out_trade_no' | 'payload'> & {
   type: OutboxKind
-  /** What the message is about, unique within its type: an order, refund or anomaly. */
+  /** What the message is about, unique within its type: an order, a refund, or one opening of an anomaly. */
   about: string
 }
 

@@ -43,7 +43,8 @@ type AnomalyRow = {
   at: number
 }
 
-const repeatAnomaly = statement<AnomalyRow>((db, given) =>
+/** `resolved`: opens it again. The shapes exclude each other, so of two who see it resolved only one opens it. */
+const repeatAnomaly = statement<AnomalyRow, 'open' | 'resolved'>((db, given, _, which) =>
   db
     .updateTable('anomalies')
     .set((eb) => ({
@@ -53,7 +54,12 @@ const repeatAnomaly = statement<AnomalyRow>((db, given) =>
       resolved_at: null,
       resolution: null,
     }))
-    .where('id', '=', given.id),
+    .where('id', '=', given.id)
+    .where('resolved_at', which === 'open' ? 'is' : 'is not', null),
+)
+
+const selectTimes = statement<{ id: string }>((db, given) =>
+  db.selectFrom('anomalies').select('times').where('id', '=', given.id),
 )
 
 const insertAnomaly = statement<AnomalyRow>((db, given) =>
@@ -71,6 +77,7 @@ const insertAnomaly = statement<AnomalyRow>((db, given) =>
   }),
 )
 
+/** An anomaly is told once each time it opens: when it is new, and when it shows again after it was resolved. */
 export async function sayBeside(
   store: Store,
   say: Say,
@@ -83,14 +90,26 @@ export async function sayBeside(
     const id = anomalyId(anomaly)
     const { kind, out_trade_no, evidence } = anomaly
     const row = { id, kind, out_sub_mch_id, out_trade_no, evidence: JSON.stringify(evidence), at }
-    if ((await say(repeatAnomaly(store, row))).affected > 0) continue
-    await insert(store, say(insertAnomaly(store, row)))
+    if ((await say(repeatAnomaly(store, row, 'open'))).affected > 0) continue
+    let opening = id
+    if ((await say(repeatAnomaly(store, row, 'resolved'))).affected > 0) {
+      // The count only grows, so it names this opening among all of them. The first one is named by the id alone.
+      const { times } = (await say(selectTimes(store, { id }))).rows[0] as { times: number | string }
+      opening = `${id}\n${times}`
+    } else {
+      await insert(store, say(insertAnomaly(store, row)))
+    }
     const payload = JSON.stringify({
       type: 'anomaly',
       timestamp: rfc3339(at),
       data: { id, kind, out_trade_no, evidence },
     })
-    await sayMessage(store, say, out_sub_mch_id, at, { type: 'anomaly', about: id, out_trade_no, payload })
+    await sayMessage(store, say, out_sub_mch_id, at, {
+      type: 'anomaly',
+      about: opening,
+      out_trade_no,
+      payload,
+    })
   }
 }
 

@@ -267,6 +267,57 @@ export function outboxContract(kind: Kind): void {
       ])
     })
 
+    test('that comes back after it was resolved is told again, once each time it opens', async () => {
+      const before = await order()
+      const id = `amount_differs:${before.out_sub_mch_id}:${before.out_trade_no}`
+      const raise = (at: number) => noteAnomalies(store, at, [matterOf(before, { at })])
+      const told = async () =>
+        (await messages(before)).map(({ payload }) => {
+          const { data } = JSON.parse(payload) as { data: { id: string; evidence: { at: number } } }
+          return [data.id, data.evidence.at]
+        })
+      await raise(1)
+      await raise(2)
+      expect(await told()).toEqual([[id, 1]])
+      for (const at of [10, 20]) {
+        expect(await resolveAnomaly(store, id, at, 'done')).toBe('done')
+        await raise(at + 1)
+        await raise(at + 2)
+      }
+      expect((await told()).sort((a, b) => Number(a[1]) - Number(b[1]))).toEqual([
+        [id, 1],
+        [id, 11],
+        [id, 21],
+      ])
+      const ids = (await messages(before)).map((each) => each.id)
+      expect(new Set(ids).size).toBe(3)
+      for (const one of ids) expect(one).toMatch(/^evt_anomaly_[0-9a-f]{64}$/)
+    })
+
+    test('of a move that is lost is not opened again, and not told', async () => {
+      const before = await order()
+      await noteAnomalies(store, 1, [matterOf(before)])
+      const { id } = (await anomalies(before))[0]!
+      expect(await resolveAnomaly(store, id, 2, 'done')).toBe('done')
+      const stale = { ...before, version: before.version - 1 }
+      expect(await move(store, stale, {}, { anomalies: [matterOf(before)] })).toBe('lost')
+      expect([await anomalies(before, 'open'), (await messages(before)).length]).toEqual([[], 1])
+      expect(await move(store, before, {}, { anomalies: [matterOf(before)] })).toBe('done')
+      expect([(await anomalies(before, 'open')).length, (await messages(before)).length]).toEqual([1, 2])
+    })
+
+    test('that comes back is told once by ten who see it at once', async () => {
+      const before = await order()
+      const stores = await openMany(url, 10)
+      const all = () => Promise.all(stores.map((each) => noteAnomalies(each, 1, [matterOf(before)])))
+      await all()
+      const { id } = (await anomalies(before))[0]!
+      expect(await resolveAnomaly(store, id, 2, 'done')).toBe('done')
+      await all()
+      expect(await anomalies(before, 'open')).toEqual([expect.objectContaining({ times: 20 })])
+      expect(await messages(before)).toHaveLength(2)
+    })
+
     test('is counted by each of ten who see it at once, and is one', async () => {
       const before = await order()
       const stores = await openMany(url, 10)

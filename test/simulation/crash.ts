@@ -55,6 +55,7 @@ const NOT_IN_RUNS: readonly [file: string, text: RegExp, why: string][] = [
   ['shared/store/orders.ts', /findByQuote|sayCount|countOpen/, 'quotes and limits: see above'],
   ['shared/store/counters.ts', /countUp|findCounter|\.\.\.rate|sayCount|forgetRates/, 'limits: see above'],
   ['shared/store/anomalies.ts', /selectOwned|selectOne/, 'the board: see above'],
+  ['shared/store/beside.ts', /selectTimes/, 'an anomaly that was resolved: nobody resolves any'],
   [
     'shared/store/outbox.ts',
     /selectDue\(store, \{ limit \}, 'shipping|deliveredRow.*at \}\)\)\)|shippedRow/,

@@ -649,14 +649,18 @@ describe('queries', () => {
   }
 
   const now_ms = '1800000000000'
-  /** A database in which nothing is yet, and one in which everything is: either is asked in its own words. */
-  const databases: Record<'empty' | 'full', (sql: string) => Answer> = {
+  /** A database in which nothing is yet, one in which everything is, and one whose anomalies are resolved: each is asked in its own words. */
+  const databases: Record<'empty' | 'full' | 'resolved', (sql: string) => Answer> = {
     empty: (sql) => ({
       rows: / from [`"]/.test(sql) ? [] : [{ now_ms }],
       affected: /^update .(anomalies|marks|revocations|counters)/.test(sql) ? 0 : 1,
     }),
     full: (sql) => ({
       rows: / from .counters/.test(sql) ? [{ period: 1, used: 2, now_ms }] : databases.empty(sql).rows!,
+    }),
+    resolved: (sql) => ({
+      rows: /^select .times. from .anomalies/.test(sql) ? [{ times: '2' }] : databases.full(sql).rows!,
+      affected: /^update .anomalies.*resolved_at. is null/.test(sql) ? 0 : 1,
     }),
   }
 
@@ -700,7 +704,7 @@ describe('queries', () => {
       // Each kind, and each way of putting it that the trimmed compiler must know.
       const texts = new Set(trimmed.map(({ sql }) => sql))
       const like = (shape: RegExp) => [...texts].filter((sql) => shape.test(sql)).length
-      expect([like(/^select/), like(/^update/), like(/^insert/), like(/^delete/)]).toEqual([46, 52, 13, 4])
+      expect([like(/^select/), like(/^update/), like(/^insert/), like(/^delete/)]).toEqual([47, 53, 13, 4])
       for (const shape of [
         / limit /,
         / order by \S+ desc/,

@@ -1,3 +1,4 @@
+import { resolveAnomaly } from '../../../shared/store/anomalies'
 import { openShop, type Shop } from '../../support/shop'
 import { sealedNotification } from '../../support/tamper'
 
@@ -66,6 +67,29 @@ describe('a timer that has not run for five minutes', () => {
     shop.pass(60)
     await shop.status(number)
     expect(await shop.anomalies()).toMatchObject([{ kind: 'timer_silent', times: 2 }])
+  })
+
+  test('is told once while it is open, and again when it comes back after somebody resolved it', async () => {
+    const told = () =>
+      shop.store.db.selectFrom('outbox').select('id').where('out_sub_mch_id', '=', '').execute()
+    const resolve = async () => {
+      const [anomaly] = await shop.anomalies()
+      expect(await resolveAnomaly(shop.store, anomaly!.id, shop.nowS(), 'the timer runs again')).toBe('done')
+    }
+    await shop.timer()
+    shop.pass(400)
+    await shop.status(number)
+    shop.pass(60)
+    await shop.status(number)
+    expect(await told()).toHaveLength(1)
+    await resolve()
+    await shop.timer()
+    shop.pass(400)
+    await shop.status(number)
+    shop.pass(60)
+    await shop.status(number)
+    expect(await shop.anomalies()).toMatchObject([{ kind: 'timer_silent', times: 4 }])
+    expect(new Set((await told()).map(({ id }) => id)).size).toBe(2)
   })
 
   test('does not fail the request that noticed it, nor one that could not look', async () => {
