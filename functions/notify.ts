@@ -2,8 +2,12 @@ import { appOpener, type App } from '../shared/app'
 import { createLog, writeLine } from '../shared/base/log'
 import { door, type Route } from '../shared/http/door'
 import { acknowledge, refuseNotification } from '../shared/http/reply'
+import { createSend } from '../shared/net/send'
+import { tellSilence } from '../shared/outbox/silence'
 import { takeNotification } from '../shared/payments/notify'
 import { watchTimer } from '../shared/payments/watch'
+
+const send = createSend()
 
 /** `POST /notify`, where Cloud Pay tells of a payment → 200 with status 0, once the notification is kept. */
 export const routes: Route<App>[] = [
@@ -17,7 +21,7 @@ export const routes: Route<App>[] = [
     refuse: refuseNotification,
     async handle(app, { request, requestId, deadline }) {
       await takeNotification(app, request.body, deadline)
-      await watchTimer(app)
+      await tellSilence({ ...app, send: app.send ?? send }, () => watchTimer(app), deadline)
       return acknowledge(requestId, app.notifyReply)
     },
   },

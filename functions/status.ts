@@ -3,10 +3,14 @@ import { createLog, writeLine } from '../shared/base/log'
 import { nowS } from '../shared/base/time'
 import { json } from '../shared/http/answer'
 import { door, type Route } from '../shared/http/door'
+import { createSend } from '../shared/net/send'
 import { viewEvents, viewOrder, viewRefund } from '../shared/order/view'
+import { tellSilence } from '../shared/outbox/silence'
 import { handover } from '../shared/payments/handover'
 import { readStatus } from '../shared/payments/refresh'
 import { watchTimer } from '../shared/payments/watch'
+
+const send = createSend()
 
 /** `GET /orders/{out_trade_no}` → the stored order and its timeline; `?refresh=1` asks Cloud Pay first. */
 export const routes: Route<App>[] = [
@@ -18,7 +22,7 @@ export const routes: Route<App>[] = [
       const number = request.params['out_trade_no'] ?? ''
       const refresh = request.query['refresh'] === '1'
       const { order, refunds, events, refreshed } = await readStatus(app, caller, number, refresh, deadline)
-      await watchTimer(app)
+      await tellSilence({ ...app, send: app.send ?? send }, () => watchTimer(app), deadline)
       const body = {
         ...viewOrder(order),
         ...handover(order, nowS(app.clock)),

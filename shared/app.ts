@@ -33,7 +33,7 @@ export type App = Omit<Payments, 'newer'> & {
   /** How notifications are acknowledged. */
   notifyReply: Config['cloudPay']['notifyReply']
   onMessage: OnMessage | undefined
-  /** For the timer alone, and only when a test brings one. */
+  /** For messages to the merchant, and only when a test brings one. */
   send: Send | undefined
   /** For logins alone, and only when a test brings one. */
   ask: Ask | undefined
@@ -47,7 +47,10 @@ export type Overrides = {
   post?: Post
   store?: Store
   write?: (line: string) => void
-  /** A hook of yours, called by the timer for every message to the merchant, beside the webhook or in its place. */
+  /**
+   * A hook of yours, called by the timer for every message to the merchant, beside the webhook or in its place. That the
+   * timer is silent `status` and `notify` tell: give it to them as well.
+   */
   onMessage?: OnMessage
   send?: Send
   ask?: Ask

@@ -17,23 +17,28 @@ export const markTimerRun = (payments: Payments, summary: string): Promise<unkno
 
 const lastLooks = new WeakMap<Store, number>()
 
-/** Never fails and never makes the caller's request fail: what it finds is an anomaly, what goes wrong is logged. */
-export async function watchTimer(payments: Payments): Promise<void> {
+/**
+ * Whether this look found the timer silent. Never fails and never makes the caller's request fail: what it finds is an
+ * anomaly, what goes wrong is logged. Only the doors that tell of it (outbox/silence.ts) ask for the answer.
+ */
+export async function watchTimer(payments: Payments): Promise<boolean> {
   const nowMs = payments.clock.nowMs()
-  if (nowMs - (lastLooks.get(payments.store) ?? 0) < EVERY_MS) return
+  if (nowMs - (lastLooks.get(payments.store) ?? 0) < EVERY_MS) return false
   lastLooks.set(payments.store, nowMs)
   try {
     const mark = await findMark(payments.store, TIMER)
     if (!mark) {
       // A new deployment: the five minutes begin now.
       await setMark(payments.store, TIMER, 'never ran')
-      return
+      return false
     }
     const silentMs = mark.now_ms - mark.at_ms
-    if (silentMs <= SILENT_MS) return
+    if (silentMs <= SILENT_MS) return false
     const evidence = { silent_s: Math.round(silentMs / 1000), last_run: mark.value }
     await raise(payments, { kind: 'timer_silent', out_sub_mch_id: '', out_trade_no: '', evidence })
+    return true
   } catch {
     payments.log({ event: 'timer.watch_failed', count: 'timer.watch_failed', level: 'warn' })
+    return false
   }
 }

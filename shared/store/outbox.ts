@@ -28,6 +28,27 @@ export async function listDueMessages(store: Store, limit: number): Promise<DueM
   return rows.map((row) => numbers<DueMessage>(row, BIG.outbox))
 }
 
+const selectDueAlarms = statement<object>((db, _, store) =>
+  db
+    .selectFrom('outbox')
+    .selectAll()
+    .where('out_sub_mch_id', '=', '')
+    .where('out_trade_no', '=', '')
+    .where('type', '=', 'anomaly')
+    .where('next_due_at_ms', '<=', databaseNowMs(store.dialect))
+    // By the index of what belongs to one order: sorted, a long backlog would be read by when it is due.
+    .limit(ALARMS_MAX),
+)
+/** Far more than there are kinds of anomalies about no single order. */
+const ALARMS_MAX = 50
+
+/** One that is due and tells of an anomaly of this kind, about the deployment as a whole. */
+export async function findDueAlarm(store: Store, kind: NewAnomaly['kind']): Promise<DueMessage | undefined> {
+  const rows = await read<Selectable<OutboxTable>>(store, selectDueAlarms(store, {}))
+  const row = rows.find(({ payload }) => (JSON.parse(payload) as { data: NewAnomaly }).data.kind === kind)
+  return row && numbers<DueMessage>(row, BIG.outbox)
+}
+
 export type DueShipping = Omit<DueMessage, 'type'>
 
 /** For WeChat; `payload` is a ShippingTask. */
