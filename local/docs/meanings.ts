@@ -153,6 +153,10 @@ export const ANOMALY_CURE: Record<AnomalyKind, Text> = {
     'WeChat took no shipping info, see `why`: mend the configuration or upload it in WeChat’s console; the money stays frozen',
     '微信没有接受发货信息，见 `why`：修正配置，或到微信后台录入；货款一直冻结',
   ),
+  logins_limited: text(
+    'an app had more logins in a minute than `LOGINS_PER_MINUTE`, and payers were turned away: a crowd (raise it), or an attack',
+    '一个应用一分钟内的登录超过 `LOGINS_PER_MINUTE`，有付款人没能登录：若是客流，调高上限；也可能是攻击',
+  ),
   state_unknown: text(
     'a row is in a state that only a newer version knows; it is left as it is: deploy that version again',
     '有一行处于新版本才认识的状态，已原样保留：请重新部署那个版本',

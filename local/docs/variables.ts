@@ -175,8 +175,14 @@ export const GROUPS: readonly { title: Text; variables: Readonly<Record<string, 
         '一个子商户每小时退款总额，单位分',
       ),
       REFUND_DAY_MAX_FEN: numbered('and in a day, in fen', '一个子商户每天退款总额，单位分'),
-      LOGINS_PER_ADDRESS: numbered('logins of one address in a minute', '一个地址每分钟登录数'),
-      LOGINS_PER_MINUTE: numbered('logins of everybody in a minute', '所有人合计每分钟登录数'),
+      LOGINS_PER_ADDRESS: numbered(
+        'logins of one address into one app in a minute',
+        '一个地址每分钟登录一个应用的次数',
+      ),
+      LOGINS_PER_MINUTE: numbered(
+        'logins of everybody into one app in a minute',
+        '所有人每分钟登录一个应用的次数',
+      ),
     },
   },
   {

@@ -404,7 +404,7 @@ export const FAULT_HELP: Record<FaultCode, Help> = {
   ),
   too_many_logins: help(
     'wait',
-    ['同一地址或全部登录太频繁。', 'Too many logins of this address, or of all.'],
+    ['同一地址或整个应用登录太频繁。', 'Too many logins of this address, or into this app.'],
     ['等待，用新的 code 重试。', 'Wait, and retry with a new code.'],
   ),
   internal: help('same', ['我们的缺陷。', 'A bug of ours.'], LOG_CURE),

@@ -1,14 +1,16 @@
-import { createHash } from 'node:crypto'
+import { createHmac } from 'node:crypto'
 import * as v from 'valibot'
 import type { Caller } from '../base/caller'
 import { Fault } from '../base/errors'
-import type { Log } from '../base/log'
+import { describeError, type Log } from '../base/log'
 import type { PayerTag } from '../base/payerTag'
 import type { PayerApp, People } from '../base/people'
 import type { Random } from '../base/random'
+import { deriveKey } from '../base/sealing'
 import { nowS, type Clock, type Deadline } from '../base/time'
 import { fieldFaults, said, visibleAscii } from '../base/validate'
 import type { Ask } from '../net/ask'
+import { noteAnomalies } from '../store/beside'
 import { count } from '../store/counters'
 import type { Store } from '../store/open'
 import { revoke } from '../store/revocations'
@@ -80,6 +82,9 @@ function readAs<Schema extends v.GenericSchema>(schema: Schema, body: unknown): 
   return read.output
 }
 
+/** In which minute this instance last noted an app's limit: a flood is one row and one write a minute, not one for each. */
+const notedIn = new WeakMap<Store, Map<string, number>>()
+
 export type NewSession = { token: string; expires_at: number; expires_in: number; app_id: string }
 
 /** What payers do before they are anybody: get a `state`, bring a code, and later end what they began. */
@@ -103,6 +108,38 @@ export function openLogins(around: Around) {
     return new Fault('login_refused')
   }
 
+  const limited = (app: PayerApp, by: 'address' | 'app'): Fault => {
+    log({ event: 'login.limited', count: `login.limited.${by}`, level: 'warn', app_id: app.app_id })
+    return new Fault('too_many_logins', { retryAfterS: 60 })
+  }
+
+  /**
+   * In 65536 drawers, so that whoever has many addresses does not fill the table; by a key, so that nobody can work out
+   * which address shares a drawer with somebody they want to lock out.
+   */
+  function drawerOf({ app_id }: PayerApp, address: string): string {
+    const key = deriveKey(people.sessionKeys[0]!.secret.reveal(), 'login-drawer')
+    return createHmac('sha256', key).update(`${app_id}\0${address}`).digest('hex').slice(0, 4)
+  }
+
+  /** Tells a person that an app's payers are being turned away. Whatever becomes of it, the login is refused. */
+  async function noteLimit({ app_id, out_sub_mch_id }: PayerApp, nowMs: number): Promise<void> {
+    const minutes = notedIn.get(store) ?? new Map<string, number>()
+    notedIn.set(store, minutes)
+    const minute = Math.floor(nowMs / MINUTE_MS)
+    if (minutes.get(app_id) === minute) return
+    minutes.set(app_id, minute)
+    const kind = 'logins_limited'
+    const evidence = { app_id, per_minute: people.limits.loginsPerMinute }
+    const anomaly = { kind, out_sub_mch_id, out_trade_no: '', about: app_id, evidence } as const
+    try {
+      await noteAnomalies(store, nowS(clock), [anomaly])
+      log({ event: 'anomaly', count: `anomaly.${kind}`, level: 'warn', ...evidence })
+    } catch (error) {
+      log({ event: 'anomaly_not_kept', level: 'error', kind, cause: describeError(error) })
+    }
+  }
+
   return {
     /** A `state` for one redirect of this browser. Nothing is written: the state is its own proof. */
     beginLogin(body: unknown): { state: string; expires_in: number } {
@@ -119,7 +156,7 @@ export function openLogins(around: Around) {
      * A session for who brings a code. What can be refused from memory is, before the database is touched; what is over
      * a limit, before WeChat or Alipay are.
      */
-    async login(body: unknown, address: string, deadline: Deadline): Promise<NewSession> {
+    async login(body: unknown, address: string | undefined, deadline: Deadline): Promise<NewSession> {
       const request = readAs(LoginRequest, body)
       const app = appOf(request.app_id)
       const secretHash = hashSecret(request.secret)
@@ -134,7 +171,7 @@ export function openLogins(around: Around) {
         const { people, newer } = now
         return openLogins({ ...around, people, newer }).login(body, address, deadline)
       }
-      await this.countLogin(address)
+      await this.countLogin(app, address)
       if (until !== undefined && !(await spend(store, { kind: 'state', id: request.state!, until })))
         throw refuse(app, 'state_used')
 
@@ -157,17 +194,22 @@ export function openLogins(around: Around) {
       return { token, expires_at: session.exp, expires_in: session.exp - session.iat, app_id: app.app_id }
     },
 
-    /** Per address, which can be forged, and over all, which cannot. Throws the Fault `too_many_logins`. */
-    async countLogin(address: string): Promise<void> {
+    /**
+     * Per address, which can be forged, and per app, which cannot: one tenant's crowd, or its attacker, uses up nothing of
+     * another's. Where the platform gives no address there is only the app's budget: people who have nothing in common but
+     * that must not share the drawer of one. Throws the Fault `too_many_logins`.
+     */
+    async countLogin(app: PayerApp, address: string | undefined): Promise<void> {
       const nowMs = clock.nowMs()
       const { loginsPerAddress, loginsPerMinute } = people.limits
-      // In 65536 drawers, so that whoever has many addresses does not fill the table.
-      const drawer = createHash('sha256').update(address).digest('hex').slice(0, 4)
-      const mine = { name: `login:${drawer}`, periodMs: MINUTE_MS, max: loginsPerAddress }
-      const all = { name: 'logins', periodMs: MINUTE_MS, max: loginsPerMinute }
-      if ((await count(store, mine, nowMs)) && (await count(store, all, nowMs))) return
-      log({ event: 'login.limited', count: 'login.limited', level: 'warn' })
-      throw new Fault('too_many_logins', { retryAfterS: 60 })
+      const name = `login:${app.app_id}`
+      if (address !== undefined) {
+        const mine = { name: `${name}:${drawerOf(app, address)}`, periodMs: MINUTE_MS, max: loginsPerAddress }
+        if (!(await count(store, mine, nowMs))) throw limited(app, 'address')
+      }
+      if (await count(store, { name, periodMs: MINUTE_MS, max: loginsPerMinute }, nowMs)) return
+      await noteLimit(app, nowMs)
+      throw limited(app, 'app')
     },
 
     /** A payer's own session; for the merchant, all that a payer of theirs has. */

@@ -10,13 +10,14 @@ const DAY_MS = 86_400_000
 
 const lastTimes = new WeakMap<Store, number>()
 
-/** Nonces, states and revocations whose time is over, and the counters of payers who did nothing lately. */
+/** Nonces, states and revocations whose time is over, and the counters of payers and addresses that did nothing lately. */
 export async function tidyPeople({ store, clock }: { store: Store; clock: Clock }): Promise<void> {
   const nowMs = clock.nowMs()
   if (nowMs - (lastTimes.get(store) ?? 0) < EVERY_MS) return
   lastTimes.set(store, nowMs)
   await forgetSpent(store, nowS(clock))
   await forgetRevocations(store, nowS(clock))
+  await forgetCounters(store, 'login:', 60_000, nowMs)
   await forgetCounters(store, 'om:', 60_000, nowMs)
   await forgetCounters(store, 'rp:', DAY_MS, nowMs)
 }

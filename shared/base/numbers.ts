@@ -23,7 +23,7 @@ export const NUMBERS = {
   MERCHANT_ORDERS_PER_MINUTE: { fallback: 600, min: 1, max: 1_000_000 },
   MERCHANT_REFUNDS_PER_DAY: { fallback: 1000, min: 0, max: 1_000_000 },
   LOGINS_PER_ADDRESS: { fallback: 30, min: 1, max: 100_000 },
-  LOGINS_PER_MINUTE: { fallback: 600, min: 1, max: 1_000_000 },
+  LOGINS_PER_MINUTE: { fallback: 1200, min: 1, max: 1_000_000 },
 } as const satisfies Record<string, WholeNumber>
 
 export type NumberName = keyof typeof NUMBERS

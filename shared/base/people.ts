@@ -74,7 +74,7 @@ export type Limits = {
   merchantRefundsPerDay: number
   /** The largest single order. */
   orderMaxFen: number
-  /** Logins, before anybody is asked. */
+  /** Logins into one app, before anybody is asked. */
   loginsPerAddress: number
   loginsPerMinute: number
 }

@@ -14,8 +14,11 @@ export type HttpRequest = {
   query: Record<string, string>
   /** Lower-case names. Platform headers (`x-scf-*`) are left out: they may carry credentials and can be forged. */
   headers: Record<string, string>
-  /** Where it came from, as far as the platform tells: a hint for limits, never proof of anything. */
-  address: string
+  /**
+   * Where it came from, as far as the platform tells: a hint for limits, never proof of anything. Undefined when it does
+   * not tell; those requests have nothing in common.
+   */
+  address: string | undefined
   /** The bytes as they came. Signatures are checked over these. */
   body: Buffer
 }
@@ -75,7 +78,7 @@ function bound(field: string, given: Record<string, string>, maxCharacters: numb
 }
 
 /** Of IPv6 the half that a household has: the other half it chooses itself. */
-function readAddress(event: Loose, headers: Record<string, string>): string {
+function readAddress(event: Loose, headers: Record<string, string>): string | undefined {
   const context = event['requestContext'] as Loose | null | undefined
   const [, header] =
     Object.entries(headers).find(([name]) => name.toLowerCase() === 'x-scf-remote-addr') ?? []
@@ -84,7 +87,7 @@ function readAddress(event: Loose, headers: Record<string, string>): string {
   if (v4 !== undefined) return v4
   const v6 = given.replace(/^\[([^\]]*)\](:\d+)?$/, '$1').toLowerCase()
   // node:net would know better, and costs a cold start more than a hint is worth.
-  if (!/^[0-9a-f]{0,4}(:[0-9a-f.]{0,15}){2,7}$/.test(v6)) return 'unknown'
+  if (!/^[0-9a-f]{0,4}(:[0-9a-f.]{0,15}){2,7}$/.test(v6)) return undefined
   const [left = ''] = v6.split('::')
   return [...left.split(':'), '0', '0', '0', '0'].slice(0, 4).join(':')
 }

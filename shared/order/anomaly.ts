@@ -27,6 +27,7 @@ export const ANOMALY_KINDS = [
   'bill_unread', // a part of the bill has not been compared a day after it could have been
   'webhook_undelivered', // the merchant's server took no message for a day
   'shipping_not_uploaded', // WeChat took no shipping info of a mini-program order: its money stays frozen
+  'logins_limited', // an app's logins of one minute were used up: payers were turned away
   'state_unknown', // a newer version wrote a state that this one does not know: nothing here touches that row
   'upstream_silent', // Cloud Pay has answered nothing for five minutes that could be used
   'timer_behind', // something has been due for five minutes and the timer does not come to it

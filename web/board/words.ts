@@ -68,6 +68,7 @@ const KINDS: Record<AnomalyKind, string> = {
   bill_unread: '账单有一部分一天后仍未核对',
   webhook_undelivered: '有消息发了一天仍未被商户服务器收下',
   shipping_not_uploaded: '微信没有接受发货信息，资金仍被冻结',
+  logins_limited: '一个应用的登录次数到了每分钟上限，有人没能登录',
   state_unknown: '记录处于较新版本才认识的状态',
   timer_silent: '定时器没有运行：订单无人照看',
 }

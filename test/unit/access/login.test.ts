@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto'
 import { SANDBOX_APPS } from '../../../local/sandbox/logins'
 import type { Question } from '../../../shared/net/ask'
 import { NetFault } from '../../../shared/net/post'
+import { resolveAnomaly } from '../../../shared/store/anomalies'
+import { otherMerchants, type ShopOptions } from '../../support/shop'
 import { freshSecret, openTown, type Town } from '../../support/town'
-import type { ShopOptions } from '../../support/shop'
 
 let town: Town
 const open = async (options: ShopOptions = {}) => (town = await openTown(options))
@@ -226,7 +227,7 @@ describe('too many logins', () => {
     expect(await attempt('203.0.113.1')).toBe('login_refused')
   })
 
-  test('from everywhere are stopped as well, also when they come at once', async () => {
+  test('into one app are stopped as well, wherever they come from, also when they come at once', async () => {
     await open({ env: { LOGINS_PER_MINUTE: '20' } })
     const all = await Promise.all(Array.from({ length: 60 }, (_, at) => attempt(`198.51.100.${at}`)))
     expect(all.filter((code) => code === 'login_refused')).toHaveLength(20)
@@ -235,10 +236,138 @@ describe('too many logins', () => {
     expect([refused.statusCode, refused.headers['retry-after']]).toEqual([429, '60'])
   })
 
-  test('do not fill the table, however many addresses they come from', async () => {
+  test('are not what many people without an address are: only the app’s own budget counts them', async () => {
+    await open()
+    for (let at = 0; at < 100; at++) expect((await codes({ code: 'abc' }))[1]).toBe('login_refused')
+    const names = await town.store.db.selectFrom('counters').select('name').execute()
+    expect(names).toEqual([{ name: `login:${MINI}` }])
+    await town.close()
+    await open({ env: { LOGINS_PER_MINUTE: '50' } })
+    const seen = []
+    for (let at = 0; at < 60; at++) seen.push((await codes({ code: 'abc' }))[1])
+    expect(seen.indexOf('too_many_logins')).toBe(50)
+  })
+
+  test('of a peak of 1 200 a minute are none too many', async () => {
+    await open({ overrides: { ask: async () => ({ status: 200, body: Buffer.from('{"errcode":40029}') }) } })
+    const all = await Promise.all(
+      Array.from({ length: 1201 }, (_, at) => attempt(`10.0.${at >> 8}.${at & 255}`)),
+    )
+    expect(all.filter((code) => code === 'login_refused')).toHaveLength(1200)
+  })
+
+  test('into one app leave every other app its own, also from the same address', async () => {
+    await open({ env: { LOGINS_PER_ADDRESS: '3', LOGINS_PER_MINUTE: '5' } })
+    for (let at = 0; at < 9; at++) await attempt(`198.51.100.${at}`)
+    expect(await attempt('203.0.113.1')).toBe('too_many_logins')
+    await town.login('official_account')
+    await town.login('alipay')
+    town.pass(60)
+    for (let at = 0; at < 4; at++) await attempt('203.0.113.1')
+    expect(await attempt('203.0.113.1')).toBe('too_many_logins')
+    const secret = freshSecret()
+    const there = from('203.0.113.1')
+    const body = { app_id: OFFI, secret_hash: hashOf(secret) }
+    const { state } = (await town.call('POST', '/session/state', { body })).body as { state: string }
+    const code = town.logins.codeFor(OFFI)
+    expect((await login({ app_id: OFFI, secret, state, code }, there)).statusCode).toBe(201)
+  })
+
+  test('do not fill the table, however many addresses they come from, and are forgotten', async () => {
     await open({ env: { LOGINS_PER_MINUTE: '1000' } })
     for (let at = 0; at < 600; at++) await attempt(`10.${at >> 8}.${at & 255}.1`)
-    const rows = await town.store.db.selectFrom('counters').select('name').execute()
-    expect(rows.every(({ name }) => /^login:[0-9a-f]{4}$|^logins$/.test(name))).toBe(true)
+    const names = async () =>
+      (await town.store.db.selectFrom('counters').select('name').execute()).map(({ name }) => name)
+    const own = new RegExp(`^login:${MINI}(:[0-9a-f]{4})?$`)
+    expect((await names()).every((name) => own.test(name))).toBe(true)
+    expect((await names()).length).toBeGreaterThan(500)
+    await town.runFor(1300)
+    expect((await names()).filter((name) => name.startsWith('login'))).toEqual([])
+  })
+
+  test('are counted in drawers that only who has the key can work out', async () => {
+    const drawers = async (env: Record<string, string>) => {
+      await open({ env })
+      await attempt('203.0.113.1')
+      const names = await town.store.db.selectFrom('counters').select('name').orderBy('name').execute()
+      await town.close()
+      return names.map(({ name }) => name)
+    }
+    const keys = ['one', 'two'].map((name) =>
+      JSON.stringify([{ name, secret: `${name}-is-a-secret-of-more-than-32-characters` }]),
+    )
+    const first = await drawers({ SESSION_KEYS: keys[0]! })
+    const same = await drawers({ SESSION_KEYS: keys[0]! })
+    const other = await drawers({ SESSION_KEYS: keys[1]! })
+    const bare = createHash('sha256').update('203.0.113.1').digest('hex').slice(0, 4)
+    expect(first).toEqual([`login:${MINI}`, expect.stringMatching(/:[0-9a-f]{4}$/)])
+    expect(same).toEqual(first)
+    expect(other).not.toEqual(first)
+    for (const names of [first, other]) expect(names[1]).not.toContain(bare)
+    await open()
+  })
+})
+
+describe('when an app’s budget of a minute is reached', () => {
+  const flood = async (times: number) => {
+    for (let at = 0; at < times; at++) await codes({ code: 'abc' })
+  }
+  const told = async () =>
+    (await town.store.db.selectFrom('outbox').selectAll().where('type', '=', 'anomaly').execute()).map(
+      ({ out_sub_mch_id, payload }) => [out_sub_mch_id, JSON.parse(payload).data.kind],
+    )
+
+  test('a person is told, under the app’s sub-merchant, once each time it opens', async () => {
+    await open({ env: { LOGINS_PER_MINUTE: '5' } })
+    const mini = town.logins.apps.filter(({ app_id }) => app_id === MINI)
+    await town.close()
+    // As a tenant beside the first one would have it.
+    const CLOUD_PAY_APPS = JSON.stringify(mini.map((app) => ({ ...app, out_sub_mch_id: 'sub00' })))
+    await open({ env: { LOGINS_PER_MINUTE: '5', CLOUD_PAY_APPS }, merchants: otherMerchants(1) })
+    await flood(5)
+    expect(await town.anomalies()).toEqual([])
+    await flood(5)
+    expect(await town.anomalies()).toMatchObject([
+      {
+        kind: 'logins_limited',
+        out_sub_mch_id: 'sub00',
+        out_trade_no: '',
+        times: 1,
+        evidence: { app_id: MINI, per_minute: 5 },
+      },
+    ])
+    expect(town.counts()).toMatchObject({ 'anomaly.logins_limited': 1, 'login.limited.app': 5 })
+    town.pass(60)
+    await flood(9)
+    const [anomaly] = await town.anomalies()
+    expect(anomaly).toMatchObject({ times: 2 })
+    expect(await told()).toEqual([['sub00', 'logins_limited']])
+    expect(await resolveAnomaly(town.store, anomaly!.id, town.nowS(), 'a crowd')).toBe('done')
+    town.pass(60)
+    await flood(9)
+    expect(await told()).toEqual(Array(2).fill(['sub00', 'logins_limited']))
+  })
+
+  test('the logins after it write nothing more than they count', async () => {
+    await open({ env: { LOGINS_PER_MINUTE: '5' } })
+    await flood(6)
+    const before = town.database.said
+    await flood(1)
+    const each = town.database.said - before
+    await flood(20)
+    expect(town.database.said - before).toBe(21 * each)
+    expect(await town.anomalies()).toMatchObject([{ times: 1 }])
+  })
+
+  test('the login is refused all the same when that cannot be written', async () => {
+    await open({ env: { LOGINS_PER_MINUTE: '5' } })
+    await flood(5)
+    town.database.before = (sql) => {
+      if (/"anomalies"/.test(sql)) throw new Error('disk I/O error')
+    }
+    expect(await codes({ code: 'abc' })).toEqual([429, 'too_many_logins'])
+    expect(town.log).toContainEqual(
+      expect.objectContaining({ event: 'anomaly_not_kept', kind: 'logins_limited' }),
+    )
   })
 })

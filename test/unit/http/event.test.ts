@@ -130,7 +130,7 @@ describe('an HTTP event', () => {
   test.each(gets)('of %s is the same GET', (_shape, event) => {
     expect(isHttpEvent(event)).toBe(true)
     expect(readEvent(event)).toEqual({
-      address: expect.stringMatching(/^(203\.0\.113\.24|unknown)$/) as string,
+      address: JSON.stringify(event).includes('203.0.113.24') ? '203.0.113.24' : undefined,
       method: 'GET',
       path: '/orders/sb01x',
       params: {},
@@ -143,7 +143,7 @@ describe('an HTTP event', () => {
   test.each(posts)('of %s is the same POST', (_shape, event) => {
     const request = post(event)
     expect(request).toEqual({
-      address: expect.stringMatching(/^(203\.0\.113\.24|unknown)$/) as string,
+      address: JSON.stringify(event).includes('203.0.113.24') ? '203.0.113.24' : undefined,
       method: 'POST',
       path: '/orders',
       params: {},
@@ -181,16 +181,16 @@ describe('an HTTP event', () => {
       { requestContext: { sourceIp: '203.0.113.24' }, headers: { 'x-scf-remote-addr': '1.2.3.4' } },
       '203.0.113.24',
     ],
-    [{ headers: { 'x-scf-remote-addr': 'somewhere' } }, 'unknown'],
-    [{ headers: { 'x-forwarded-for': '203.0.113.24' } }, 'unknown'],
-    [{ requestContext: null }, 'unknown'],
+    [{ headers: { 'x-scf-remote-addr': 'somewhere' } }, undefined],
+    [{ headers: { 'x-forwarded-for': '203.0.113.24' } }, undefined],
+    [{ requestContext: null }, undefined],
   ])('%j comes from %s', (event, address) => {
     expect(readEvent({ httpMethod: 'GET', ...event }).address).toBe(address)
   })
 
   test('with a method only is a request with nothing in it', () => {
     expect(readEvent({ httpMethod: 'GET' })).toEqual({
-      address: 'unknown',
+      address: undefined,
       method: 'GET',
       path: '/',
       params: {},
@@ -216,7 +216,7 @@ describe('the head of an event', () => {
         path: '/notify',
         query: {},
         headers: { host: 'h' },
-        address: 'unknown',
+        address: undefined,
       })
       expect(refusal(() => readBody(whole)).status).toBeGreaterThanOrEqual(400)
     }
