@@ -4,6 +4,7 @@ import { createLog, writeLine } from '../shared/base/log'
 import { json } from '../shared/http/answer'
 import { readJsonBody } from '../shared/http/body'
 import { door, type Route } from '../shared/http/door'
+import { LOGIN_BODY_MAX_BYTES } from '../shared/http/event'
 import { createAsk } from '../shared/net/ask'
 
 /** Kept, because it keeps what it takes to speak TLS. */
@@ -18,6 +19,7 @@ export const routes: Route<App>[] = [
   {
     method: 'POST',
     path: '/session',
+    bodyMaxBytes: LOGIN_BODY_MAX_BYTES,
     async handle(app, { request, requestId, deadline }) {
       const session = await logins(app).login(readJsonBody(request), request.address, deadline)
       return json(201, session, requestId)
@@ -26,6 +28,7 @@ export const routes: Route<App>[] = [
   {
     method: 'POST',
     path: '/session/state',
+    bodyMaxBytes: LOGIN_BODY_MAX_BYTES,
     async handle(app, { request, requestId }) {
       return json(201, logins(app).beginLogin(readJsonBody(request)), requestId)
     },

@@ -375,7 +375,7 @@ export const FAULT_HELP: Record<FaultCode, Help> = {
   ),
   body_too_large: help(
     'mend',
-    ['请求体超过 64 KB。', 'The body is larger than 64 KB.'],
+    ['请求体超过 64 KB，登录超过 4 KB。', 'The body is larger than 64 KB, or a login than 4 KB.'],
     ['只发送文档里的字段。', 'Send the documented fields only.'],
   ),
   content_differs: help(

@@ -173,7 +173,11 @@ export const FAULTS = {
     zh: '云支付一天之内说过这笔退款正在处理，现在不能放弃。',
     en: 'Cloud Pay has said within a day that it is at work on the refund: it cannot be given up now.',
   },
-  body_too_large: { status: 413, zh: '请求体超过 64 KB。', en: 'The request body is larger than 64 KB.' },
+  body_too_large: {
+    status: 413,
+    zh: '请求体太大：最多 64 KB，登录最多 4 KB。',
+    en: 'The request body is too large: at most 64 KB, for a login 4 KB.',
+  },
   content_differs: {
     status: 422,
     zh: '同一订单号或 Idempotency-Key 对应的内容不一致。',

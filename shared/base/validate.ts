@@ -97,6 +97,32 @@ function reading<const Schema extends v.GenericSchema>(
   return { ...schema, '~run': run }
 }
 
+/** Who is told twenty things needs no more, and who sends thousands of wrong ones makes us look at no more. */
+const FAULTS_MAX = 20
+
+/** As `v.array`, and looks no further once it has found `FAULTS_MAX` faults. Of lists that strangers send. */
+export function listOf<const Item extends v.GenericSchema>(item: Item): v.ArraySchema<Item, undefined> {
+  const schema = v.array(item)
+  const run: (typeof schema)['~run'] = (given, config) => {
+    const { value } = given
+    if (!Array.isArray(value)) return schema['~run'](given, config)
+    const output: unknown[] = []
+    const issues: Issue[] = []
+    let typed = true
+    for (const [key, one] of (value as unknown[]).entries()) {
+      const read = item['~run']({ value: one }, config)
+      const place = { type: 'array', origin: 'value', input: value as unknown[], key, value: one } as const
+      for (const issue of read.issues ?? []) issues.push({ ...issue, path: [place, ...(issue.path ?? [])] })
+      typed &&= read.typed
+      output.push(read.value)
+      if (issues.length >= FAULTS_MAX) break
+    }
+    const found = issues.length > 0 ? { issues } : {}
+    return { typed, value: output, ...found } as ReturnType<typeof run>
+  }
+  return { ...schema, '~run': run }
+}
+
 export const integer = (min: number, max: number) =>
   v.pipe(v.number(), v.safeInteger(), v.minValue(min), v.maxValue(max))
 
@@ -149,11 +175,9 @@ function oneOf({ expected }: Issue): Said {
   return said(`must be the ${kind} ${values.replaceAll('|', 'or')}`, `须为${kindZh} ${zh}`)
 }
 
-const FIELDS_MAX = 20
-
 /** valibot's issues as field faults: dotted path, short code, one sentence in each language without what was sent. */
 export function fieldFaults(issues: readonly Issue[]): FieldFault[] {
-  return issues.slice(0, FIELDS_MAX).map((issue) => {
+  return issues.slice(0, FAULTS_MAX).map((issue) => {
     const { kind, type, expected, received, message } = issue
     const field = v.getDotPath(issue) ?? ''
     if (type === 'strict_object' && expected === 'never')

@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { Fen } from '../base/money'
-import { exactObject, integer, maybe, openObject, S, S1 } from '../base/validate'
+import { exactObject, integer, listOf, maybe, openObject, S, S1 } from '../base/validate'
 import { echoes, type Echo } from './echoes'
 import { PAY_PLATFORM, STATUS, TERMINAL_TYPE, TRADE_TYPE } from './enums'
 
@@ -21,7 +21,7 @@ const EpochS = integer(0, 99_999_999_999)
 export const Detail = v.strictObject({
   cost_price: v.optional(N32),
   receipt_id: v.optional(S(32)),
-  goods_detail: v.array(
+  goods_detail: listOf(
     v.strictObject({
       goods_id: v.optional(S(32)),
       goods_name: v.optional(S(256)),
@@ -84,7 +84,7 @@ export const PayMchKey = v.strictObject({
   sub_pay_platform: v.optional(N32),
   ...OutIds,
   /** Members of staff who are told (product/569/11609); we do not send it. */
-  notify_open_ids: v.optional(v.array(S(255))),
+  notify_open_ids: v.optional(listOf(S(255))),
   wxpay_pay_mch_key_ext: v.optional(WxpayPayMchKeyExt),
   alipay_pay_mch_key_ext: v.optional(AlipayPayMchKeyExt),
 })
@@ -468,7 +468,7 @@ export const NotificationContent = v.pipe(
     pay_mch_key: openObject({ out_sub_mch_id: maybe(v.string()) }),
     order_content: maybe(openObject({ out_trade_no: OrderNumber })),
     /** Of a refund (product/569/11609 of 2017): a list there; an object is read as well. */
-    refund_order_content: maybe(v.union([RefundHint, v.pipe(v.array(RefundHint), v.minLength(1))])),
+    refund_order_content: maybe(v.union([RefundHint, v.pipe(listOf(RefundHint), v.minLength(1))])),
   }),
   v.check(
     ({ order_content, refund_order_content }) => Boolean(order_content) !== Boolean(refund_order_content),

@@ -24,6 +24,8 @@ export type Route<App> = {
   refuse?: (fault: Fault, requestId: string) => HttpAnswer
   /** The same path with a slash at its end is this one as well. */
   slashToo?: true
+  /** Larger bodies are refused before they are decoded or parsed; left out: `BODY_MAX_BYTES`. */
+  bodyMaxBytes?: number
   /** The caller waits no longer: by then the answer is the refusal of `no_time_left`. */
   withinMs?: number
 }
@@ -63,12 +65,12 @@ export function door<App extends Opened>(
       const head = readHead(event)
       const found = match(routes, head)
       route = found.route
-      const { handle, withinMs } = route
+      const { handle, withinMs, bodyMaxBytes } = route
       const own = shorter(deadline, withinMs)
       const work = async () => {
         const app = await open()
         log = bound(app.log)
-        const request = { ...head, params: found.params, body: readBody(event) }
+        const request = { ...head, params: found.params, body: readBody(event, bodyMaxBytes) }
         return handle({ ...app, log }, { request, requestId, deadline: own })
       }
       answer = withinMs === undefined ? await work() : await inTime(work(), withinMs)

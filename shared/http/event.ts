@@ -24,6 +24,8 @@ export type HttpRequest = {
 }
 
 export const BODY_MAX_BYTES = 64 * 1024
+/** Of a login, which anybody may send: what belongs into it is below 1 KB. */
+export const LOGIN_BODY_MAX_BYTES = 4 * 1024
 /** Of names and values together, in UTF-16 units. What a wallet, a mini-program or a server sends is far below. */
 export const PATH_MAX_CHARACTERS = 1024
 export const QUERY_MAX_CHARACTERS = 4 * 1024
@@ -119,20 +121,19 @@ function texts(given: unknown): Record<string, string> {
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
 
 /** Throws the Faults `body_too_large`, `body_not_base64` and `body_not_utf8`. */
-export function readBody(event: Loose): Buffer {
+export function readBody(event: Loose, maxBytes = BODY_MAX_BYTES): Buffer {
   const { body } = event
   if (body === undefined || body === null || body === '') return Buffer.alloc(0)
   if (typeof body !== 'string') throw new Fault('body_not_json')
   // A boolean, or the text of one.
   const encoded = event['isBase64Encoded'] === true || event['isBase64Encoded'] === 'true'
   // Before decoding: every 4 characters are at most 3 bytes.
-  if (body.length > (encoded ? (BODY_MAX_BYTES * 4) / 3 + 4 : BODY_MAX_BYTES))
-    throw new Fault('body_too_large')
+  if (body.length > (encoded ? (maxBytes * 4) / 3 + 4 : maxBytes)) throw new Fault('body_too_large')
   if (encoded && !BASE64.test(body)) throw new Fault('body_not_base64')
   // Half a surrogate pair has no bytes: it would become U+FFFD, and be ordered as that.
   if (!encoded && !isWellFormed(body)) throw new Fault('body_not_utf8')
   const bytes = Buffer.from(body, encoded ? 'base64' : 'utf8')
-  if (bytes.length > BODY_MAX_BYTES) throw new Fault('body_too_large')
+  if (bytes.length > maxBytes) throw new Fault('body_too_large')
   return bytes
 }
 

@@ -76,6 +76,29 @@ describe('a login', () => {
   })
 
   test.each([
+    ['/session', () => ({ app_id: MINI, code: 'abc', secret: freshSecret() })],
+    ['/session/state', () => ({ app_id: OFFI, secret_hash: hashOf(freshSecret()) })],
+  ])('%s takes 4 KB and no more, and parses nothing of what is larger', async (path, body) => {
+    await open()
+    const full = JSON.stringify(body()).padEnd(4096)
+    const answers = [await town.call('POST', path, { body: full })]
+    const parse = jest.spyOn(JSON, 'parse')
+    const larger = [`${full} `, '['.repeat(4097), '{"a":1,'.repeat(9000)]
+    for (const one of larger) {
+      parse.mockClear()
+      const answer = await town.call('POST', path, { body: one })
+      // The test reads the answer, and compares it with its description.
+      expect(parse.mock.calls.filter(([text]) => text === one)).toEqual([])
+      answers.push(answer)
+    }
+    parse.mockRestore()
+    expect(answers[0]!.body.code).not.toBe('body_too_large')
+    expect(answers.slice(1).map(({ statusCode, body }) => [statusCode, body.code])).toEqual(
+      larger.map(() => [413, 'body_too_large']),
+    )
+  })
+
+  test.each([
     ['busy', 'mini_program'],
     ['gibberish', 'mini_program'],
     ['busy', 'alipay'],

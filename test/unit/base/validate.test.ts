@@ -7,6 +7,7 @@ import {
   flaw,
   integer,
   isWellFormed,
+  listOf,
   NotBlank,
   S,
   S1,
@@ -126,6 +127,63 @@ test.each([
   const { success, issues = [] } = v.safeParse(EpochSeconds, given)
   expect(success).toBe(fits)
   for (const { message } of fieldFaults(issues)) expect(message).toMatch(/epoch seconds, not milliseconds/)
+})
+
+describe('a list', () => {
+  let looks = 0
+  const counted = v.pipe(
+    v.string(),
+    v.check((text) => (looks++, text !== 'no'), said('must not be no', '不能是 no')),
+  )
+  beforeEach(() => (looks = 0))
+
+  test('is looked through until twenty faults are found, and no further', () => {
+    const read = v.safeParse(listOf(counted), Array<string>(10_000).fill('no'))
+    expect([read.issues?.length, looks]).toEqual([20, 20])
+    const late = v.safeParse(listOf(counted), [
+      ...Array<string>(500).fill('yes'),
+      ...Array<string>(500).fill('no'),
+    ])
+    expect([late.issues?.length, looks]).toEqual([20, 20 + 520])
+    expect(fieldFaults(late.issues!)[0]).toMatchObject({ field: '500', code: 'value' })
+  })
+
+  test('without faults is looked through to its end', () => {
+    const all = Array<string>(1000).fill('yes')
+    expect(v.parse(listOf(counted), all)).toEqual(all)
+    expect(looks).toBe(1000)
+    // Fewer than twenty are all told.
+    expect(
+      v.safeParse(listOf(counted), ['no', 'yes', 'no']).issues?.map((issue) => v.getDotPath(issue)),
+    ).toEqual(['0', '2'])
+  })
+
+  test.each<unknown>([
+    { list: [] },
+    { list: [{ n: 1, text: 'a' }] },
+    {
+      list: [
+        { n: 1, text: 'too long' },
+        { n: 2, text: 'also too long' },
+      ],
+    },
+    { list: [{ n: 'x', text: 1 }, { text: 'a', more: 1 }, null] },
+    { list: {} },
+    { list: null },
+    {},
+  ])('reads %j as v.array does', (given) => {
+    const item = v.strictObject({ n: v.number(), text: S(3) })
+    type List = v.ArraySchema<typeof item, undefined>
+    const told = (list: List) => {
+      const { issues, ...rest } = v.safeParse(v.strictObject({ list: v.pipe(list, v.minLength(1)) }), given)
+      return [rest, issues?.map((issue) => [v.getDotPath(issue), issue.message])]
+    }
+    expect(told(listOf(item))).toEqual(told(v.array(item)))
+    // Beside another form it is told of its own fault, as long as its type is right.
+    const either = (list: List) => v.union([v.object({ list }), v.number()], 'neither')
+    const first = (list: List) => v.safeParse(either(list), given).issues?.[0].message
+    expect(first(listOf(item))).toEqual(first(v.array(item)))
+  })
 })
 
 describe('a field fault', () => {

@@ -1,5 +1,7 @@
+import * as v from 'valibot'
 import { authenKey } from '../../../shared/cloudpay/signing'
 import { NOTIFICATION_MAX_BYTES, openNotification } from '../../../shared/cloudpay/notification'
+import { NotificationContent } from '../../../shared/cloudpay/schema'
 import { SANDBOX_MERCHANT } from '../../../shared/base/config'
 import { Secret } from '../../../shared/base/secrets'
 import { put, sealedNotification, sign, type Content } from '../../support/tamper'
@@ -121,6 +123,18 @@ describe('what it says', () => {
     expect(flawOf(sealedNotification(content, 'a wrong key'))).toBe('content_is_no_notification')
     expect(asked).toEqual([])
   })
+})
+
+test('of thousands of refunds that are none, the first twenty say enough', () => {
+  const read = v.safeParse(NotificationContent, {
+    pay_mch_key: {},
+    refund_order_content: Array.from({ length: 20_000 }, () => ({})),
+  })
+  // One for all of them: neither one refund nor a list of refunds.
+  const faults = (issues: readonly v.BaseIssue<unknown>[] = []): number =>
+    issues.reduce((sum, { issues: inside }) => sum + 1 + faults(inside), 0)
+  expect(read.success).toBe(false)
+  expect(faults(read.issues)).toBeLessThanOrEqual(25)
 })
 
 describe('whose it is', () => {

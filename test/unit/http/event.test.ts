@@ -439,6 +439,15 @@ describe('the body', () => {
     expect(refusal(() => post({ body: bytes.toString() })).status).toBe(413)
   })
 
+  test('of the size a door takes is taken, and of one byte more is not', () => {
+    for (const full of ['x'.repeat(4096), 'é'.repeat(2048), '🧋'.repeat(1024)]) {
+      expect(readBody({ body: full }, 4096)).toHaveLength(4096)
+      expect(readBody({ body: base64(full), isBase64Encoded: true }, 4096)).toHaveLength(4096)
+      for (const event of [{ body: `${full}x` }, { body: base64(`${full}x`), isBase64Encoded: true }])
+        expect(refusal(() => readBody(event, 4096))).toEqual({ code: 'body_too_large', status: 413 })
+    }
+  })
+
   test('of many megabytes is refused by its size before anybody looks into it', () => {
     const body = '!'.repeat(6 * 1024 * 1024)
     expect(refusal(() => post({ body })).status).toBe(413)
