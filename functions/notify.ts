@@ -3,7 +3,7 @@ import { createLog, writeLine } from '../shared/base/log'
 import { door, type Route } from '../shared/http/door'
 import { acknowledge, refuseNotification } from '../shared/http/reply'
 import { createSend } from '../shared/net/send'
-import { tellSilence } from '../shared/outbox/silence'
+import { tellTimerSilence } from '../shared/outbox/timerSilence'
 import { takeNotification } from '../shared/payments/notify'
 import { watchTimer } from '../shared/payments/watch'
 
@@ -21,7 +21,7 @@ export const routes: Route<App>[] = [
     refuse: refuseNotification,
     async handle(app, { request, requestId, deadline }) {
       await takeNotification(app, request.body, deadline)
-      await tellSilence({ ...app, send: app.send ?? send }, () => watchTimer(app), deadline)
+      await tellTimerSilence({ ...app, send: app.send ?? send }, () => watchTimer(app), deadline)
       return acknowledge(requestId, app.notifyReply)
     },
   },

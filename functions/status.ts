@@ -5,7 +5,7 @@ import { json } from '../shared/http/answer'
 import { door, type Route } from '../shared/http/door'
 import { createSend } from '../shared/net/send'
 import { viewEvents, viewOrder, viewRefund } from '../shared/order/view'
-import { tellSilence } from '../shared/outbox/silence'
+import { tellTimerSilence } from '../shared/outbox/timerSilence'
 import { handover } from '../shared/payments/handover'
 import { readStatus } from '../shared/payments/refresh'
 import { watchTimer } from '../shared/payments/watch'
@@ -22,7 +22,7 @@ export const routes: Route<App>[] = [
       const number = request.params['out_trade_no'] ?? ''
       const refresh = request.query['refresh'] === '1'
       const { order, refunds, events, refreshed } = await readStatus(app, caller, number, refresh, deadline)
-      await tellSilence({ ...app, send: app.send ?? send }, () => watchTimer(app), deadline)
+      await tellTimerSilence({ ...app, send: app.send ?? send }, () => watchTimer(app), deadline)
       const body = {
         ...viewOrder(order),
         ...handover(order, nowS(app.clock)),

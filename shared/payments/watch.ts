@@ -19,7 +19,7 @@ const lastLooks = new WeakMap<Store, number>()
 
 /**
  * Whether this look found the timer silent. Never fails and never makes the caller's request fail: what it finds is an
- * anomaly, what goes wrong is logged. Only the doors that tell of it (outbox/silence.ts) ask for the answer.
+ * anomaly, what goes wrong is logged. Only the doors that tell of it (outbox/timerSilence.ts) ask for the answer.
  */
 export async function watchTimer(payments: Payments): Promise<boolean> {
   const nowMs = payments.clock.nowMs()

@@ -20,7 +20,7 @@ const ATTEMPT_MIN_MS = 300
  * Never fails, and never takes longer than a second or than the door has left: what is still going on then goes on, and
  * is only not waited for.
  */
-export async function tellSilence(
+export async function tellTimerSilence(
   outbox: Outbox,
   notices: () => Promise<boolean>,
   deadline: Deadline,

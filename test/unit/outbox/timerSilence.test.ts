@@ -6,7 +6,7 @@ import { Secret } from '../../../shared/base/secrets'
 import { nowS, systemClock, type Deadline } from '../../../shared/base/time'
 import { createSend, type Send } from '../../../shared/net/send'
 import type { Outbox } from '../../../shared/outbox/deliver'
-import { tellSilence } from '../../../shared/outbox/silence'
+import { tellTimerSilence } from '../../../shared/outbox/timerSilence'
 import { noteAnomalies } from '../../../shared/store/beside'
 import type { Store } from '../../../shared/store/open'
 import { openShop, type Shop, type ShopOptions } from '../../support/shop'
@@ -285,7 +285,7 @@ test('two instances that notice it at once tell it once', async () => {
     return true
   }
   const deadline: Deadline = { remainingMs: () => 10_000 }
-  await Promise.all(both.map((store) => tellSilence(outboxOf(store), notices(store), deadline)))
+  await Promise.all(both.map((store) => tellTimerSilence(outboxOf(store), notices(store), deadline)))
   expect([found, sends, seen.length]).toEqual([2, 1, 1])
   const [row] = await file.store.db.selectFrom('outbox').selectAll().execute()
   expect(row).toMatchObject({ attempts: 1, next_due_at_ms: null })
