@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { excusesOf, type Excuses } from './excuses'
 
 /**
  * What must be true when everything has come to rest. Written from the promises and not from the code: imports nothing
@@ -50,32 +51,13 @@ const EDGES: Readonly<Record<string, readonly string[]>> = {
 const FINAL = ['paid', 'closed', 'failed', 'refunded']
 const PAID = ['paid', 'paid_after_close', 'refunded']
 
-/** Anomalies that tell a person about money or an end that does not add up. The others excuse nothing. */
-const EXCUSES = [
-  'answers_contradict',
-  'number_not_ours',
-  'payment_not_believed',
-  'amount_differs',
-  'notified_but_unpaid',
-  'order_unresolved',
-  'refund_unresolved',
-  'refund_needs_person',
-  'refunds_exceed',
-  'refund_ceiling',
-  'second_payment',
-  'paid_upstream_only',
-  'paid_here_only',
-  'bill_differs',
-]
-
 type Books = {
   orders: Row[]
   events: Map<string, Row[]>
   refunds: Map<string, Row[]>
   outbox: Row[]
   anomalies: Row[]
-  /** A person is looking at this order, and why. */
-  excused(key: string, ...kinds: string[]): boolean
+  excuses: Excuses
   upstream: Map<string, LedgerRow>
 }
 
@@ -136,19 +118,15 @@ const keyOf = (row: Row | LedgerRow): string => `${row.out_sub_mch_id}/${row.out
 
 function openBooks({ query, ledger }: Evidence): Books {
   const anomalies = query('SELECT * FROM anomalies')
-  const open = new Map<string, Set<string>>()
-  for (const row of anomalies) {
-    if (row['resolved_at'] !== null) continue
-    const kinds = open.get(keyOf(row)) ?? new Set()
-    open.set(keyOf(row), kinds.add(String(row['kind'])))
-  }
+  const orders = query('SELECT * FROM orders')
+  const totals = new Map(orders.map((order) => [keyOf(order), Number(order['total_fee'])]))
   return {
-    orders: query('SELECT * FROM orders'),
+    orders,
     events: grouped(query('SELECT * FROM order_events ORDER BY seq')),
     refunds: grouped(query('SELECT * FROM refunds')),
     outbox: query('SELECT * FROM outbox'),
     anomalies,
-    excused: (key, ...kinds) => kinds.some((kind) => open.get(key)?.has(kind)),
+    excuses: excusesOf(anomalies, totals),
     upstream: new Map(ledger.map((row) => [keyOf(row), row])),
   }
 }
@@ -167,35 +145,51 @@ const sum = (rows: readonly Row[], column: string): number =>
   rows.reduce((total, row) => total + Number(row[column]), 0)
 
 /** (1) Every order has come to an end, or a person has been told. */
-function atItsEnd({ excused }: Books, order: Row, refunds: Row[]): string[] {
+function atItsEnd({ excuses }: Books, order: Row, refunds: Row[]): string[] {
   const key = keyOf(order)
   const state = String(order['state'])
   const found: string[] = []
-  if (order['flag'] !== null || excused(key, ...EXCUSES)) return found
-  if (state === 'paid_after_close') {
-    const isHonoured = order['late_policy'] === 'honour'
-    const isOnItsWay = refunds.some(
-      (refund) => refund['state'] !== 'requested' && refund['state'] !== 'accepted',
-    )
-    if (!isHonoured && !isOnItsWay) found.push('money came late, and nothing became of it')
-  } else if (!FINAL.includes(state)) {
+  if (state === 'paid_after_close' && order['late_policy'] !== 'honour') {
+    const keptFen = Number(order['total_fee']) - backFen(excuses, key, refunds)
+    if (keptFen > 0 && !isFrozen(excuses, order)) {
+      found.push(`money came late, ${keptFen} of it stays here, and nobody has been told`)
+    }
+  } else if (!FINAL.includes(state) && state !== 'paid_after_close' && !excuses.ofEnd(order)) {
     found.push(`is ${state} for ever, and nobody has been told`)
   }
   for (const refund of refunds) {
     if (refund['state'] !== 'requested' && refund['state'] !== 'accepted') continue
+    if (isTold(excuses, key, refund)) continue
     found.push(`refund ${refund['out_refund_no']} is ${refund['state']} for ever, and nobody has been told`)
   }
   return found
 }
 
+/** A signed answer named another amount: a person decides about all of its money, and knows. */
+const isFrozen = (excuses: Excuses, order: Row): boolean =>
+  order['flag'] === 'amount_differs' && excuses.ofEnd(order)
+
+/** A person knows about the whole of this refund. */
+const isTold = (excuses: Excuses, key: string, refund: Row): boolean =>
+  excuses.refundFen(key, String(refund['out_refund_no'])) >= Number(refund['refund_fee'])
+
+/** What of an order's money has gone back, and what is stuck on its way with a person who knows. */
+function backFen(excuses: Excuses, key: string, refunds: Row[]): number {
+  const gone = refunds.filter(
+    (refund) =>
+      refund['state'] === 'succeeded' || (refund['state'] !== 'failed' && isTold(excuses, key, refund)),
+  )
+  const recorded = new Set(refunds.map((refund) => String(refund['out_refund_no'])))
+  return sum(gone, 'refund_fee') + excuses.heldBackFen(key, recorded)
+}
+
 /** (2) What upstream took is in our rows, and what is in our rows was taken upstream. */
 function sameMoney(
-  { excused }: Books,
+  { excuses }: Books,
   order: Row,
   ledger: LedgerRow | undefined,
   { squatted }: Evidence,
 ): string[] {
-  const key = keyOf(order)
   const isPaid = PAID.includes(String(order['state']))
   const paidFen = ledger?.paid_fen ?? 0
   if (squatted.has(String(order['out_trade_no']))) {
@@ -205,24 +199,19 @@ function sameMoney(
   if (isPaid && paidFen !== order['total_fee']) {
     return [`invented: is ${order['state']} with ${order['total_fee']}, upstream took ${paidFen}`]
   }
-  // Looked at in vain, again and again: flagged, and a person looks.
-  if (order['flag'] === 'unresolved') return []
-  const known = excused(
-    key,
-    'payment_not_believed',
-    'number_not_ours',
-    'amount_differs',
-    'answers_contradict',
-    'paid_upstream_only',
-    'bill_differs',
-  )
-  if (!isPaid && paidFen > 0 && !known) return [`lost: upstream took ${paidFen}, is ${order['state']}`]
-  return []
+  if (isPaid) return []
+  // What came and went back again upstream is missing nowhere; that it went back is for sameRefunds to look at.
+  const missingFen = paidFen - backUpstreamFen(ledger)
+  if (missingFen <= excuses.paymentFen(keyOf(order))) return []
+  return [`lost: upstream took ${paidFen} and has ${missingFen} of it, is ${order['state']}`]
 }
+
+const backUpstreamFen = (ledger: LedgerRow | undefined): number =>
+  (ledger?.refunds ?? []).reduce((fen, { fee, state }) => (state === 'succeeded' ? fen + fee : fen), 0)
 
 /** (2) Number by number, what went back upstream went back in our rows. */
 function sameRefunds(
-  { excused }: Books,
+  { excuses }: Books,
   order: Row,
   refunds: Row[],
   ledger: LedgerRow | undefined,
@@ -232,32 +221,26 @@ function sameRefunds(
   const found: string[] = []
   const ours = new Map(refunds.map((row) => [String(row['out_refund_no']), row]))
   const theirs = new Map((ledger?.refunds ?? []).map((refund) => [refund.out_refund_no, refund]))
-  // Of an order that we know to be paid, what the bill tells of is imported and not just told.
-  const isKnown =
-    excused(key, 'refund_unresolved', 'refunds_exceed', 'refund_mismatch') ||
-    (!PAID.includes(String(order['state'])) && excused(key, 'bill_differs'))
-  for (const [number, refund] of theirs) {
+  for (const [number, { fee, state }] of theirs) {
     // Heard twice, refused once and taken once: nobody but upstream could know.
     if (duplicated.has(number)) continue
+    const isExcused = excuses.refundFen(key, number) >= fee
     const row = ours.get(number)
     if (!row) {
-      const took = refund.state !== 'failed' && refund.state !== 'void'
-      const isKnownOrder =
-        isKnown || excused(key, 'payment_not_believed', 'number_not_ours', 'amount_differs')
-      if (took && !isKnownOrder) found.push(`refund ${number} of ${refund.fee} is upstream only`)
+      const took = state !== 'failed' && state !== 'void'
+      if (took && !isExcused) found.push(`refund ${number} of ${fee} is upstream only`)
       continue
     }
     // Of a refund that we did not make the amount is what Cloud Pay says, until it says something else.
-    const isDoubted = isKnown || excused(key, 'bill_differs')
-    if (row['refund_fee'] !== refund.fee && !isDoubted)
-      found.push(`refund ${number}: ${row['refund_fee']} here, ${refund.fee} upstream`)
+    if (row['refund_fee'] !== fee && !isExcused)
+      found.push(`refund ${number}: ${row['refund_fee']} here, ${fee} upstream`)
     const expected = { succeeded: 'succeeded', failed: 'failed', void: 'failed', change: 'needs_person' }[
-      refund.state
+      state
     ]
     // What failed here and went back there can go back once more: no anomaly makes up for that.
-    const isLost = row['state'] === 'failed' && refund.state === 'succeeded'
-    if (row['state'] !== expected && (!isKnown || isLost)) {
-      found.push(`refund ${number}: ${row['state']} here, ${refund.state} upstream`)
+    const isLost = row['state'] === 'failed' && state === 'succeeded'
+    if (row['state'] !== expected && (!isExcused || isLost)) {
+      found.push(`refund ${number}: ${row['state']} here, ${state} upstream`)
     }
   }
   for (const [number, row] of ours) {
@@ -390,33 +373,40 @@ function everybodyTold({ orders, events, refunds, anomalies, outbox }: Books): s
 }
 
 /** What is marked as delivered was taken by somebody, and nothing waits for ever. */
-function heard({ outbox, anomalies }: Books, { told }: Evidence): string[] {
+function heard({ outbox, excuses }: Books, { told }: Evidence): string[] {
   if (!told) return []
-  const gaveUp = anomalies.some(({ kind }) => kind === 'webhook_undelivered')
-  return outbox.flatMap(({ id, delivered_at }) => {
-    if (delivered_at === null) return gaveUp ? [] : [`${id}: never delivered`]
-    return told.has(String(id)) ? [] : [`${id}: marked as delivered, and nobody has heard it`]
-  })
+  const found: string[] = []
+  const undelivered = new Map<string, number>()
+  for (const { id, delivered_at, out_sub_mch_id } of outbox) {
+    if (delivered_at === null) {
+      const count = (undelivered.get(String(out_sub_mch_id)) ?? 0) + 1
+      undelivered.set(String(out_sub_mch_id), count)
+      if (count > excuses.messages(String(out_sub_mch_id))) found.push(`${id}: never delivered`)
+    } else if (!told.has(String(id))) found.push(`${id}: marked as delivered, and nobody has heard it`)
+  }
+  return found
 }
 
 /** (2) No money upstream without a row that knows of it. */
-function nobodyForgotten({ upstream, orders, excused }: Books, { squatted }: Evidence): string[] {
+function nobodyForgotten({ upstream, orders, excuses }: Books, { squatted }: Evidence): string[] {
   const known = new Set(orders.map(keyOf))
   return [...upstream]
     .filter(([key, row]) => row.paid_fen > 0 && !known.has(key) && !squatted.has(row.out_trade_no))
-    .filter(([key]) => !excused(key, 'paid_upstream_only'))
+    .filter(([key, { paid_fen }]) => paid_fen > excuses.paymentFen(key))
     .map(([key, { paid_fen }]) => `${key}: lost: upstream took ${paid_fen}, we know of no such order`)
 }
 
-/** Two orders for one thing are never both kept, unless a person knows. */
-function onePaymentPerPurchase({ orders, excused }: Books): string[] {
+/** Two orders for one thing are never both kept: what is left of the other goes back, or is stuck and a person knows. */
+function onePaymentPerPurchase({ orders, refunds, excuses }: Books): string[] {
   const paid = new Map<string, string[]>()
   for (const order of orders) {
-    const kept =
-      order['state'] === 'paid' ||
-      (order['state'] === 'paid_after_close' && order['late_policy'] === 'honour')
-    const excuse = excused(keyOf(order), 'second_payment', 'refund_needs_person', 'refund_unresolved')
-    if (order['merchant_order_id'] === null || !kept || excuse) continue
+    if (order['merchant_order_id'] === null || !PAID.includes(String(order['state']))) continue
+    const key = keyOf(order)
+    if (
+      isFrozen(excuses, order) ||
+      backFen(excuses, key, refunds.get(key) ?? []) >= Number(order['total_fee'])
+    )
+      continue
     const purchase = `${order['out_sub_mch_id']}/${order['merchant_order_id']}`
     paid.set(purchase, [...(paid.get(purchase) ?? []), String(order['out_trade_no'])])
   }
@@ -461,11 +451,7 @@ function endedRightly(
     if (String(detail).includes('not_found') && isEarly)
       found.push(`is ${to_state} because it was not found yet`)
     // Alipay shows what went back in full as closed.
-    const wentBack = (ledger?.refunds ?? []).reduce(
-      (fen, { fee, state }) => (state === 'succeeded' ? fen + fee : fen),
-      0,
-    )
-    if (paidInTime.has(number) && wentBack < (ledger?.paid_fen ?? 0))
+    if (paidInTime.has(number) && backUpstreamFen(ledger) < (ledger?.paid_fen ?? 0))
       found.push(`was ${to_state}, and could be paid`)
   }
   return found

@@ -282,6 +282,13 @@ export const PLANTS: readonly Plant[] = [
     why: 'the payer has neither goods nor money',
   },
   {
+    name: 'a second payment is left where it is',
+    file: 'shared/payments/settle.ts',
+    find: `...(late_policy === 'refund' ? { due_in_ms: 0 }`,
+    replace: `...(late_policy === 'refund' ? { due_in_ms: around.isSecond ? null : 0 }`,
+    why: 'the merchant hears that it goes back, and it stays',
+  },
+  {
     name: 'an accepted refund counts as done',
     file: 'shared/payments/settleRefund.ts',
     find: "return isAsked ? step('accepted', {}, { affirmed_at: at }) : undefined",

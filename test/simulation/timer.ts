@@ -1,5 +1,4 @@
 import { Fault } from '../../shared/base/errors'
-import { unlessTold } from '../support/judging'
 import { runTimerOnce } from './doors'
 import type { Instances } from './instances'
 import type { Owner } from './scheduler'
@@ -22,12 +21,15 @@ const SLICES_MAX = 40
 const QUIET_MS = 72 * 3_600_000
 const LIMIT_MS = 60_000
 
-/** Without anybody to tell, messages wait untouched. */
+/**
+ * After twenty looks in vain a person has been told, and there is a look a day. So many of them are played; the invariants
+ * see whether the person was told. Without anybody to tell, messages wait untouched.
+ */
+const LOOKS_MAX = 25
 const nextDue = (messages: boolean): string => `SELECT min(due) AS due FROM (
-  SELECT min(next_due_at_ms) AS due FROM orders WHERE (flag IS NULL OR looks + fruitless < 25)
-    AND ${unlessTold('orders', 'refund_ceiling')}
+  SELECT min(next_due_at_ms) AS due FROM orders WHERE flag IS NULL OR fruitless < ${LOOKS_MAX}
   UNION ALL
-  SELECT min(next_due_at_ms) FROM refunds WHERE ${unlessTold('refunds', 'refund_unresolved')}
+  SELECT min(next_due_at_ms) FROM refunds WHERE looks < ${LOOKS_MAX}
   ${messages ? 'UNION ALL SELECT min(next_due_at_ms) FROM outbox' : ''})`
 
 export function runTimer(world: World, instances: Instances): Timer {
