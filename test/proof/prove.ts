@@ -5,11 +5,15 @@ import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { CASES, RACES, RUNS } from '../parts'
+import { provePiece } from './provePieces'
 
 /**
  * `npm run prove [-- --runs 1000000 --seed 1 --out PROOF.md]`: runs the proofs with their large numbers and writes what
  * they printed to a Markdown file that a release can carry: seeds, counts, coverage, and the commit they were run on.
  * Exits with 1 when one of them failed; the file then says so.
+ *
+ * `npm run prove -- --from SEED [--minutes 60] [--runs 200000]` plays one piece of a million simulated runs, from this seed
+ * on; `--from next` goes on where the last piece ended. docs/proof.md says what was played, and what is left.
  */
 const root = join(__dirname, '../..')
 
@@ -23,12 +27,24 @@ type Result = Proof & { exitCode: number; seconds: number; output: string }
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
-      runs: { type: 'string', default: '1000000' },
+      runs: { type: 'string' },
+      minutes: { type: 'string' },
+      from: { type: 'string' },
       seed: { type: 'string', default: String(randomInt(1_000_000_000)) },
       out: { type: 'string', default: 'PROOF.md' },
     },
   })
-  const { runs, seed, out } = values
+  const bound = (name: 'runs' | 'minutes'): number | undefined => {
+    const given = values[name]
+    if (given !== undefined && !(Number(given) > 0)) throw new Error(`--${name} is a number above 0`)
+    return given === undefined ? undefined : Number(given)
+  }
+  if (values.from !== undefined) {
+    const orders = { from: values.from, runs: bound('runs'), minutes: bound('minutes') }
+    if (!(await provePiece(root, 'docs/proof.md', orders))) process.exitCode = 1
+    return
+  }
+  const { runs = '1000000', seed, out } = values
   const proofs: Proof[] = [
     {
       title: 'Simulation',
