@@ -234,8 +234,8 @@ async function followMoney(payments: Payments, order: ReadOrder, deadline: Deadl
   if (order.state === 'paid_after_close' && order.late_policy === 'refund' && !isFrozen(order)) {
     await refundAutomatically(payments, order, deadline)
     const after = await readAgain<ReadOrder>(payments, order)
-    // Once promised, the refund has a row and a time of its own.
-    return { order: after, learned: after.reserved_fen > 0 || after.state === 'refunded' }
+    // What is promised has a row and a time of its own. A part that somebody else refunds says nothing of the rest.
+    return { order: after, learned: after.reserved_fen >= after.total_fee || after.state === 'refunded' }
   }
   const list = await importRefunds(payments, order, deadline)
   const { pay_platform, wallet_state, trade_type, reserved_fen } = list.order

@@ -152,7 +152,9 @@ export async function recordRefund(
     const outcome = await insertRefund(payments.store, order, refund, FIRST_DUE_MS, event, limits)
     if (outcome === 'over') {
       const evidence = { out_refund_no: refund.out_refund_no, refund_fee: refund.refund_fee }
-      await raise(payments, about(order, 'refund_ceiling', evidence))
+      // A person's refund that is refused later must not hide that the automatic one waits.
+      const which = origin === 'automatic' ? { about: 'automatic' } : {}
+      await raise(payments, { ...about(order, 'refund_ceiling', evidence), ...which })
       throw new Fault('refund_ceiling', { retryAfterS: 3600 })
     }
     order = await readAgain(payments, order)

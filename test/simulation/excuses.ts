@@ -67,9 +67,9 @@ export function excusesOf(anomalies: readonly Row[], totals: ReadonlyMap<string,
     if (kind === 'webhook_undelivered') messages.set(String(row['out_sub_mch_id']), Number(row['times']))
     const { out_refund_no: number, refund_fee } = facts
     if (kind === 'refund_ceiling') {
-      // One row for all refunds of an order: what it named before the last time it does not say any more.
-      const held = Number(row['times']) > 1 ? Infinity : fen(refund_fee)
-      heldBack.set(key, { number: String(number), fen: held })
+      // The automatic one has a row of its own, which names what is left to go back; a clerk's was refused to the clerk.
+      if (!String(row['id']).endsWith(':automatic')) continue
+      heldBack.set(key, { number: String(number), fen: fen(refund_fee) })
     }
     if (typeof number === 'string') {
       if (!REFUNDS.has(kind)) continue

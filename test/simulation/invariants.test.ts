@@ -1,3 +1,4 @@
+import { messageId } from '../../shared/order/message'
 import { violations, type LedgerRow, type Row } from './invariants'
 
 /**
@@ -9,9 +10,18 @@ const SUB = 'sub1'
 type Given = {
   orders?: Row[]
   refunds?: Row[]
-  anomalies?: { kind: string; number?: string; evidence?: object; resolved_at?: number; times?: number }[]
+  anomalies?: {
+    kind: string
+    about?: string
+    number?: string
+    evidence?: object
+    resolved_at?: number
+    times?: number
+  }[]
   ledger?: Partial<LedgerRow>[]
   undelivered?: number
+  /** Refunds that were heard twice. */
+  duplicated?: string[]
 }
 
 const order = (given: Row): Row => ({
@@ -51,16 +61,25 @@ const PATHS: Readonly<Record<string, readonly string[]>> = {
   refunded: ['created', 'paid', 'refunded'],
 }
 
-function atTheEnd({ orders = [], refunds = [], anomalies = [], ledger = [], undelivered = 0 }: Given) {
-  const found = anomalies.map(({ kind, number = 'o1', evidence = {}, resolved_at, times = 1 }, at) => ({
-    id: `a${at}`,
-    kind,
-    out_sub_mch_id: SUB,
-    out_trade_no: number,
-    evidence: JSON.stringify(evidence),
-    resolved_at: resolved_at ?? null,
-    times,
-  }))
+function atTheEnd({
+  orders = [],
+  refunds = [],
+  anomalies = [],
+  ledger = [],
+  undelivered = 0,
+  duplicated = [],
+}: Given) {
+  const found = anomalies.map(
+    ({ kind, about, number = 'o1', evidence = {}, resolved_at, times = 1 }, at) => ({
+      id: about === undefined ? `a${at}` : `a${at}:${about}`,
+      kind,
+      out_sub_mch_id: SUB,
+      out_trade_no: number,
+      evidence: JSON.stringify(evidence),
+      resolved_at: resolved_at ?? null,
+      times,
+    }),
+  )
   const events = orders.flatMap(({ out_trade_no, state }) =>
     PATHS[String(state)]!.map((to_state, at, path) => ({
       out_sub_mch_id: SUB,
@@ -79,7 +98,10 @@ function atTheEnd({ orders = [], refunds = [], anomalies = [], ledger = [], unde
     ...refunds
       .filter(({ state }) => state === 'succeeded' || state === 'failed')
       .map(({ state, out_refund_no }) => [`evt_refund_${state}_${out_refund_no}`, `refund.${state}`]),
-    ...found.map(({ id }) => [`evt_anomaly_${id}`, 'anomaly']),
+    ...found.map(({ id, out_trade_no }) => [
+      messageId({ type: 'anomaly', about: id, out_trade_no, payload: '' }, SUB),
+      'anomaly',
+    ]),
   ].map(([id, type], at) => ({
     id: id!,
     type: type!,
@@ -107,7 +129,7 @@ function atTheEnd({ orders = [], refunds = [], anomalies = [], ledger = [], unde
     })),
     received: [],
     transmissions: new Map(),
-    duplicated: new Set(),
+    duplicated: new Set(duplicated),
     squatted: new Set(),
     paidInTime: new Set(),
     told: new Set(messages.map(({ id }) => id)),
@@ -235,6 +257,20 @@ describe('money that came late', () => {
       stays(100),
     )
   })
+  test('is excused when a refund that was refused went back all the same, and a person knows', () => {
+    const given = (state: string, evidence: object) =>
+      atTheEnd({
+        orders: [late],
+        refunds: [refund({ state: 'failed' })],
+        ledger: [{ refunds: [back(100, 'r1', state)] }],
+        anomalies: [{ kind: 'bill_differs', evidence }],
+        duplicated: ['r1'],
+      })
+    const known = { out_refund_no: 'r1', refund_fee: 100 }
+    expect(given('succeeded', known)).toEqual([])
+    expect(given('failed', known)).toEqual(stays(100))
+    expect(given('succeeded', { out_refund_no: 'r2', refund_fee: 100 })).toContainEqual(stays(100)[0])
+  })
   test('is excused when a refund of it is stuck with a person who knows its amount', () => {
     const given = (evidence: object) =>
       atTheEnd({
@@ -253,7 +289,9 @@ describe('money that came late', () => {
         orders: [late],
         refunds,
         ledger: [{ refunds: refunds.map(() => back(100, 'r1', 'failed')) }],
-        anomalies: [{ kind: 'refund_ceiling', evidence: { out_refund_no: 'r1', refund_fee } }],
+        anomalies: [
+          { kind: 'refund_ceiling', about: 'automatic', evidence: { out_refund_no: 'r1', refund_fee } },
+        ],
       })
     expect(given(100)).toEqual([])
     expect(given(40)).toEqual(stays(60))

@@ -145,12 +145,13 @@ const sum = (rows: readonly Row[], column: string): number =>
   rows.reduce((total, row) => total + Number(row[column]), 0)
 
 /** (1) Every order has come to an end, or a person has been told. */
-function atItsEnd({ excuses }: Books, order: Row, refunds: Row[]): string[] {
+function atItsEnd(books: Books, order: Row, refunds: Row[]): string[] {
+  const { excuses } = books
   const key = keyOf(order)
   const state = String(order['state'])
   const found: string[] = []
   if (state === 'paid_after_close' && order['late_policy'] !== 'honour') {
-    const keptFen = Number(order['total_fee']) - backFen(excuses, key, refunds)
+    const keptFen = Number(order['total_fee']) - backFen(books, key, refunds)
     if (keptFen > 0 && !isFrozen(excuses, order)) {
       found.push(`money came late, ${keptFen} of it stays here, and nobody has been told`)
     }
@@ -174,11 +175,19 @@ const isTold = (excuses: Excuses, key: string, refund: Row): boolean =>
   excuses.refundFen(key, String(refund['out_refund_no'])) >= Number(refund['refund_fee'])
 
 /** What of an order's money has gone back, and what is stuck on its way with a person who knows. */
-function backFen(excuses: Excuses, key: string, refunds: Row[]): number {
-  const gone = refunds.filter(
-    (refund) =>
-      refund['state'] === 'succeeded' || (refund['state'] !== 'failed' && isTold(excuses, key, refund)),
+function backFen({ excuses, upstream }: Books, key: string, refunds: Row[]): number {
+  const wentBack = new Set(
+    upstream
+      .get(key)
+      ?.refunds.filter(({ state }) => state === 'succeeded')
+      .map(({ out_refund_no }) => out_refund_no),
   )
+  const gone = refunds.filter((refund) => {
+    if (refund['state'] === 'succeeded') return true
+    // One that failed here, or was refused, is still with the shop, unless it went back all the same and a person knows.
+    const isGone = refund['state'] !== 'failed' || wentBack.has(String(refund['out_refund_no']))
+    return isGone && isTold(excuses, key, refund)
+  })
   const recorded = new Set(refunds.map((refund) => String(refund['out_refund_no'])))
   return sum(gone, 'refund_fee') + excuses.heldBackFen(key, recorded)
 }
@@ -397,15 +406,13 @@ function nobodyForgotten({ upstream, orders, excuses }: Books, { squatted }: Evi
 }
 
 /** Two orders for one thing are never both kept: what is left of the other goes back, or is stuck and a person knows. */
-function onePaymentPerPurchase({ orders, refunds, excuses }: Books): string[] {
+function onePaymentPerPurchase(books: Books): string[] {
+  const { orders, refunds, excuses } = books
   const paid = new Map<string, string[]>()
   for (const order of orders) {
     if (order['merchant_order_id'] === null || !PAID.includes(String(order['state']))) continue
     const key = keyOf(order)
-    if (
-      isFrozen(excuses, order) ||
-      backFen(excuses, key, refunds.get(key) ?? []) >= Number(order['total_fee'])
-    )
+    if (isFrozen(excuses, order) || backFen(books, key, refunds.get(key) ?? []) >= Number(order['total_fee']))
       continue
     const purchase = `${order['out_sub_mch_id']}/${order['merchant_order_id']}`
     paid.set(purchase, [...(paid.get(purchase) ?? []), String(order['out_trade_no'])])

@@ -54,6 +54,19 @@ describe('an attempt that is refused', () => {
     expect(asks().every(({ refund_fee }) => refund_fee === 1880)).toBe(true)
   })
 
+  test('is not forgotten because a clerk refunds a part: the rest goes back', async () => {
+    await open()
+    const number = await paidLate()
+    expect((await shop.refund(number, { refund_fee: 300, out_refund_no: 'sb01clerk' })).statusCode).toBe(202)
+    // The automatic one can read no list at its turn.
+    shop.faults['query_refund_order'] = ['3', '3']
+    await shop.runFor(20)
+    expect(asks().map(({ refund_fee }) => refund_fee)).toEqual([300])
+    await shop.runFor(HOUR)
+    expect(asks().map(({ refund_fee }) => refund_fee)).toEqual([300, 1580])
+    expect(await money(number)).toEqual(['refunded', 1880, 1880])
+  })
+
   test('is followed by one that looks first: whether it is paid, and what went back', async () => {
     await open()
     const number = await paidLate()
@@ -119,6 +132,15 @@ describe('what somebody else asked for of it', () => {
     await shop.runFor(400)
     expect(await money(number)).toEqual(['refunded', 1880, 1880])
   })
+})
+
+test('an automatic refund that a ceiling holds back keeps its row when a clerk is held back as well', async () => {
+  await open({ env: { REFUND_HOUR_MAX_FEN: '100' } })
+  const number = await paidLate()
+  await shop.runFor(40)
+  expect((await shop.refund(number, { refund_fee: 300, out_refund_no: 'sb01clerk' })).statusCode).toBe(429)
+  const held = (await shop.anomalies()).filter(({ kind }) => kind === 'refund_ceiling')
+  expect(held.map(({ evidence }) => evidence['refund_fee']).sort()).toEqual([1880, 300])
 })
 
 describe('an order that says it has turned into a refund', () => {
