@@ -40,9 +40,10 @@ async function reconcile(args: string[], print: (line: string) => void): Promise
       const deadline = deadlineAfter(systemClock, LIMIT_MS)
       const report = await reconcileWindow(app, merchant, fromS, fromS + DAY_S, deadline)
       clean &&= report.complete && report.differences === 0
-      const { payments, refunds, differences, complete } = report
+      const { payments, refunds, differences, otherTills, complete } = report
       print(
         `${merchant.out_sub_mch_id}  ${payments} payments, ${refunds} refunds, ${differences} differences` +
+          (otherTills > 0 ? `, ${otherTills} of other tills` : '') +
           (complete ? '' : ', NOT complete: run it again'),
       )
     }

@@ -229,6 +229,7 @@ function assembleApp(
       latePayment: config.latePayment,
       refundCeilings: config.refundCeilings,
       perMinute: cloudPay.perMinute,
+      otherTills: config.otherTills,
       retentionDays: config.retentionDays,
       prices: {
         free: config.callers === 'open' && !overrides.authorize,

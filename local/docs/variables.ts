@@ -238,6 +238,15 @@ export const GROUPS: readonly { title: Text; variables: Readonly<Record<string, 
           '应答支付通知的形式：`object`（线上接收方的写法），或 `text`（同样内容的 JSON 文本）；文档没有说明是哪一种',
         ),
       },
+      OTHER_TILLS: {
+        about: text(
+          'cash registers of the same sub-merchants, a JSON list of `out_shop_id`, `device_id`, `trade_type` (one entry may name ' +
+            'several, and means all of them together). Their payments in the bill and in notifications are counted and not ' +
+            'alarmed; a number that this deployment may have made is alarmed whatever is named',
+          '同一子商户的其他收银台，JSON 列表，每项可写 `out_shop_id`、`device_id`、`trade_type`（一项写了几个就要同时符合）。' +
+            '账单和通知里它们的收款只计数、不告警；可能由本部署生成的单号始终告警',
+        ),
+      },
       CALLER_NOTIFY_URL: {
         about: text(
           '`caller_notify_url` of every order; normally the address in the console is enough',

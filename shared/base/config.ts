@@ -29,6 +29,9 @@ export type LatePayment = 'refund' | 'honour'
  */
 export type ReplyForm = 'object' | 'text'
 
+/** Where the same sub-merchants take money without this deployment: what all the payments made there have. */
+export type Till = { out_shop_id?: string; device_id?: string; trade_type?: number }
+
 export type Config = {
   /** At least one; orders go to the first unless they name another. */
   merchants: readonly [Merchant, ...Merchant[]]
@@ -62,6 +65,7 @@ export type Config = {
    */
   callers: 'closed' | 'open' | 'own'
   people: People
+  otherTills: readonly Till[]
   /** What lies sealed in the database opens with these; without any, nothing is kept there that needs sealing. */
   dataKeys: readonly NamedKey[]
 }
@@ -205,6 +209,7 @@ export function readConfig(env: Env, injectedAuthorize = false): Config {
     database,
     callers: injectedAuthorize || callers === 'own' ? 'own' : callers === 'open' ? 'open' : 'closed',
     people,
+    otherTills: readTills(env['OTHER_TILLS'], fault),
     dataKeys,
   }
   if (faults.length > 0) throw new ConfigurationFault(faults)
@@ -249,6 +254,23 @@ function readOtherMerchants(value: string | undefined, first: Merchant, fault: F
   for (const entry of readEntries(value, 'CLOUD_PAY_OTHER_MERCHANTS', fault))
     known.push(readMerchant(entry, known))
   return known.slice(1)
+}
+
+const TILL_TEXT = /^[!-~]{1,64}$/
+
+/** A JSON list of shops, devices and trade types; one entry may name several, and then means all of them together. */
+function readTills(value: string | undefined, fault: FaultSink): Till[] {
+  return readEntries(value, 'OTHER_TILLS', fault).map((entry) => {
+    const [shop, device, type] = (['out_shop_id', 'device_id', 'trade_type'] as const).map(entry.optional)
+    if (shop === undefined && device === undefined && type === undefined)
+      entry.say('has neither out_shop_id nor device_id nor trade_type')
+    if (type !== undefined && !Number.isSafeInteger(type)) entry.refuse('trade_type')
+    return {
+      ...(shop === undefined ? {} : { out_shop_id: entry.text('out_shop_id', TILL_TEXT) }),
+      ...(device === undefined ? {} : { device_id: entry.text('device_id', TILL_TEXT) }),
+      ...(type === undefined ? {} : { trade_type: type as number }),
+    }
+  })
 }
 
 /** One sub-merchant beside those that are known. */

@@ -16,6 +16,13 @@ export function makeOrderNumber(prefix: string, nowMs: number, random: Random): 
   return prefix + time + randomText(random, Math.min(CHANCE_LENGTH, room))
 }
 
+/** When a number that this code made was made, in epoch milliseconds; nothing of a number that has no such part. */
+export function madeAtMs(prefix: string, number: string): number | undefined {
+  const time = number.slice(prefix.length, prefix.length + TIME_LENGTH)
+  if (!number.startsWith(prefix) || !/^[0-9a-z]{8}$/.test(time)) return undefined
+  return Number.parseInt(time, 36)
+}
+
 /** What is wrong with an order number a caller chose, or nothing. */
 export function orderNumberFault(prefix: string, number: string): Said | undefined {
   if (!number.startsWith(prefix))

@@ -6,6 +6,7 @@ import {
   compareOurs,
   comparePayment,
   compareRefund,
+  emptyReport,
   noteUnreadEntry,
   type BillReport,
   type Window,
@@ -42,7 +43,7 @@ export async function reconcileWindow(
   toS: number,
   deadline: Deadline,
 ): Promise<BillReport> {
-  const report: BillReport = { payments: 0, refunds: 0, differences: 0, complete: true }
+  const report = emptyReport()
   const open: Window[] = [{ fromS, toS }]
   for (let window = open.pop(); window; window = open.pop()) {
     const outcome = await compareWindow(payments, merchant, window, deadline, report)

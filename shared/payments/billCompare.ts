@@ -9,6 +9,7 @@ import { findRefund, listRefunds, listSucceededRefunds } from '../store/refunds'
 import type { BilledPayment, BilledRefund, Unread } from './billEntries'
 import type { KnownMerchant, Payments } from './context'
 import { saysPaid } from './evidence'
+import { isOfOtherTill } from './otherTills'
 import { about, raise } from './raise'
 import { importRefunds } from './refundList'
 import { lookUpstream } from './refresh'
@@ -17,7 +18,22 @@ import { lookUpstream } from './refresh'
  * One entry of Cloud Pay's bill against our row, and our rows against the bill: number, amount, state and refunds. Every
  * difference that a fresh look does not settle is an anomaly; nothing is put right by guessing.
  */
-export type BillReport = { payments: number; refunds: number; differences: number; complete: boolean }
+export type BillReport = {
+  payments: number
+  refunds: number
+  differences: number
+  /** Payments and refunds of cash registers that `OTHER_TILLS` names. */
+  otherTills: number
+  complete: boolean
+}
+
+export const emptyReport = (): BillReport => ({
+  payments: 0,
+  refunds: 0,
+  differences: 0,
+  otherTills: 0,
+  complete: true,
+})
 
 /** Made from `fromS` up to `toS`, in epoch seconds; the end does not belong to it. */
 export type Window = { fromS: number; toS: number }
@@ -53,6 +69,9 @@ export async function comparePayment(
   if (!order) {
     // Waiting and closed ones of other tills are nobody's loss.
     if (!wasPaid(content)) return
+    const { place, create_time } = content
+    const stranger = { out_trade_no, about: 'order', create_time, place } as const
+    if (isOfOtherTill(payments, merchant, stranger)) return void report.otherTills++
     const evidence = { total_fee: content.total_fee ?? null, transaction_id: content.transaction_id ?? null }
     return note(payments, report, { kind: 'paid_upstream_only', ...key, evidence })
   }
@@ -115,6 +134,9 @@ export async function compareRefund(
   const { out_sub_mch_id } = merchant
   const order = await findOrder(payments.store, { out_sub_mch_id, out_trade_no })
   if (!order) {
+    const { place, create_time } = content
+    const stranger = { out_trade_no, about: 'refund', create_time, place } as const
+    if (isOfOtherTill(payments, merchant, stranger)) return void report.otherTills++
     const evidence = { out_refund_no, refund_fee: content.refund_fee ?? null }
     const anomaly = { kind: 'paid_upstream_only' as const, out_sub_mch_id, out_trade_no, evidence }
     return note(payments, report, { ...anomaly, about: out_refund_no })

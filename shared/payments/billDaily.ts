@@ -13,7 +13,7 @@ import {
 } from '../store/billWindows'
 import { findMark, setMark } from '../store/marks'
 import { compareWindow, cutInTwo } from './bill'
-import type { BillReport } from './billCompare'
+import { emptyReport, type BillReport } from './billCompare'
 import type { KnownMerchant, Payments } from './context'
 import { raise } from './raise'
 
@@ -53,7 +53,14 @@ export async function reconcileDaily(
   deadline: Deadline,
 ): Promise<DailyReport | undefined> {
   await plan(payments)
-  const report: DailyReport = { windows: 0, unread: 0, payments: 0, refunds: 0, differences: 0 }
+  const report: DailyReport = {
+    windows: 0,
+    unread: 0,
+    payments: 0,
+    refunds: 0,
+    differences: 0,
+    otherTills: 0,
+  }
   for (;;) {
     const due = await listDueWindows(payments.store, WINDOWS_AT_ONCE)
     // Sub-merchants whose other windows have been put off since the list was read.
@@ -91,12 +98,13 @@ async function compareOne(
     await postponeWindowsOf(store, out_sub_mch_id, rate.periodMs)
     return 'put_off'
   }
-  const report: BillReport = { payments: 0, refunds: 0, differences: 0, complete: true }
+  const report = emptyReport()
   const { from_at: fromS, to_at: toS } = window
   const outcome = await compareWindow(payments, merchant, { fromS, toS }, deadline, report)
   daily.payments += report.payments
   daily.refunds += report.refunds
   daily.differences += report.differences
+  daily.otherTills += report.otherTills
   if (outcome === 'compared') {
     daily.windows++
     await closeWindow(store, window)

@@ -1,6 +1,7 @@
 import { ORDER_NUMBER_MAX } from '../base/config'
 import { read } from '../cloudpay/reading'
 import { BillEntry, BillPayment, BillRefund, type RefundOrderContent } from '../cloudpay/schema'
+import type { Place } from './otherTills'
 
 /** What stands in one entry of Cloud Pay's bill. */
 const REFUND_NUMBER_MAX = 64
@@ -8,8 +9,13 @@ const REFUND_NUMBER_MAX = 64
 export type BilledPayment = BillPayment['order_content'] & {
   out_trade_no: string
   pay_platform: number | undefined
+  place: Place
 }
-export type BilledRefund = RefundOrderContent & { out_trade_no: string; out_refund_no: string }
+export type BilledRefund = RefundOrderContent & {
+  out_trade_no: string
+  out_refund_no: string
+  place: Place
+}
 /** What of an entry cannot be read: where, and about which order, if that much can be read. */
 export type Unread = { at: string; out_trade_no: string }
 export type ReadEntry = { payment?: BilledPayment; refund?: BilledRefund; unread: Unread[] }
@@ -32,7 +38,12 @@ function readPayment(given: unknown, unread: Unread[]): BilledPayment | undefine
   const part = read(BillPayment, given, platform as number | undefined)
   const out_trade_no = readNumber(at(given, 'order_content', 'out_trade_no'), ORDER_NUMBER_MAX)
   if (part.ok && out_trade_no !== undefined)
-    return { ...part.value.order_content, out_trade_no, pay_platform: part.value.order_mch?.pay_platform }
+    return {
+      ...part.value.order_content,
+      out_trade_no,
+      pay_platform: part.value.order_mch?.pay_platform,
+      place: placeOf(given, 'order'),
+    }
   unread.push({
     at: `receipt.order.${part.ok ? 'order_content.out_trade_no' : part.at}`,
     out_trade_no: out_trade_no ?? '',
@@ -46,7 +57,12 @@ function readRefund(given: unknown, unread: Unread[]): BilledRefund | undefined 
   const out_trade_no = readNumber(at(given, 'refund_order_content', 'out_trade_no'), ORDER_NUMBER_MAX)
   const out_refund_no = readNumber(at(given, 'refund_order_content', 'out_refund_no'), REFUND_NUMBER_MAX)
   if (part.ok && out_trade_no !== undefined && out_refund_no !== undefined)
-    return { ...part.value.refund_order_content, out_trade_no, out_refund_no }
+    return {
+      ...part.value.refund_order_content,
+      out_trade_no,
+      out_refund_no,
+      place: placeOf(given, 'refund_order'),
+    }
   const missing = out_trade_no === undefined ? 'out_trade_no' : 'out_refund_no'
   unread.push({
     at: `receipt.refund_order.${part.ok ? `refund_order_content.${missing}` : part.at}`,
@@ -54,6 +70,13 @@ function readRefund(given: unknown, unread: Unread[]): BilledRefund | undefined 
   })
   return undefined
 }
+
+/** Only compared with the tills that are configured, so whatever it is voids nothing. */
+const placeOf = (given: unknown, kind: 'order' | 'refund_order'): Place => ({
+  out_shop_id: at(given, `${kind}_mch`, 'out_shop_id'),
+  device_id: at(given, 'order_client', 'device_id'),
+  trade_type: at(given, `${kind}_content`, 'trade_type'),
+})
 
 const at = (node: unknown, ...names: string[]): unknown =>
   names.reduce<unknown>((one, name) => (one as Record<string, unknown> | null | undefined)?.[name], node)

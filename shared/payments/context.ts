@@ -1,5 +1,5 @@
 import type * as v from 'valibot'
-import type { LatePayment, Merchant } from '../base/config'
+import type { LatePayment, Merchant, Till } from '../base/config'
 import { Fault } from '../base/errors'
 import type { NamedKey } from '../base/entries'
 import type { Log } from '../base/log'
@@ -41,6 +41,8 @@ export type Payments = {
     latePayment: LatePayment
     refundCeilings: { hourFen: number; dayFen: number }
     perMinute: number
+    /** Cash registers of the same sub-merchants, whose payments are none of ours. */
+    otherTills: readonly Till[]
     /** How long texts and payer ids are kept of an order that is over. */
     retentionDays: number
     prices: {

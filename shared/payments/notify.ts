@@ -15,6 +15,7 @@ import { claimLook, findOrder } from '../store/orders'
 import { findRefund } from '../store/refunds'
 import { SETTLE_RESERVE_MS, type Payments } from './context'
 import { LOOK_INTERVAL_MS, lookUpstream } from './refresh'
+import { isOfOtherTill, type Stranger } from './otherTills'
 import { lookAtRefund } from './refundAsking'
 import { importRefunds } from './refundList'
 import { about, raise } from './raise'
@@ -62,13 +63,16 @@ export async function takeNotification(payments: Payments, body: Buffer, deadlin
     about: isAbout,
     claims: claimsOf(hint),
   }
-  const kept = await keep(payments, notification, order ? [] : [orphanOf(notification)])
+  const isOther =
+    !order && isOfOtherTill(payments, payments.merchants.find(out_sub_mch_id)!, strangerOf(content, hint))
+  const kept = await keep(payments, notification, order || isOther ? [] : [orphanOf(notification)])
   payments.log({
     event: 'notify.kept',
     count: `notify.${kept}`,
     out_trade_no,
     about: isAbout,
     orphan: order === undefined,
+    ...(isOther ? { other_till: true } : {}),
   })
 
   if (!order || kept === 'known') return
@@ -201,6 +205,21 @@ function claimsOf({ about: isAbout, out_refund_no, said }: Hint): NewNotificatio
     transaction_id: typeof transaction_id === 'string' && v.is(S(64), transaction_id) ? transaction_id : null,
     wallet_state: wholeOrNull(state),
     time_end: wholeOrNull(time_end),
+  }
+}
+
+function strangerOf({ pay_mch_key, order_client }: NotificationContent, hint: Hint): Stranger {
+  const { out_trade_no, about: isAbout, said } = hint
+  const client = (order_client ?? {}) as Record<string, unknown>
+  return {
+    out_trade_no,
+    about: isAbout,
+    create_time: wholeOrNull(said['create_time']) ?? undefined,
+    place: {
+      out_shop_id: pay_mch_key['out_shop_id'],
+      device_id: client['device_id'],
+      trade_type: said['trade_type'],
+    },
   }
 }
 

@@ -105,6 +105,7 @@ describe('a thousand orders', () => {
       payments: expect.any(Number),
       refunds: expect.any(Number),
       differences: 100,
+      otherTills: 0,
       complete: true,
     })
     expect(report.payments).toBeGreaterThanOrEqual(980)
@@ -279,7 +280,13 @@ describe('a bill that cannot be read', () => {
     const start = shop.nowS()
     await shop.placePaid()
     shop.faults['client_order_detail'] = fault
-    expect(await compare(start)).toEqual({ payments: 0, refunds: 0, differences: 0, complete: false })
+    expect(await compare(start)).toEqual({
+      payments: 0,
+      refunds: 0,
+      differences: 0,
+      otherTills: 0,
+      complete: false,
+    })
     expect(await told()).toEqual([])
   })
 
@@ -354,7 +361,7 @@ describe('an entry of the bill', () => {
     spoilt = numbers[0]!
     for (const number of numbers.slice(1)) shop.sandbox.pay(number)
     const report = await compare(start)
-    expect(report).toEqual({ payments: 2, refunds: 0, differences: 1, complete: true })
+    expect(report).toEqual({ payments: 2, refunds: 0, differences: 1, otherTills: 0, complete: true })
     expect(await Promise.all(numbers.map(async (number) => (await shop.order(number)).state))).toEqual([
       'paid',
       'paid',
@@ -434,7 +441,13 @@ describe('a bill without what the documents call optional', () => {
       shop.sandbox.pay(await shop.place())
       shop.pass(1)
     }
-    expect(await compare(start)).toEqual({ payments: 130, refunds: 0, differences: 0, complete: true })
+    expect(await compare(start)).toEqual({
+      payments: 130,
+      refunds: 0,
+      differences: 0,
+      otherTills: 0,
+      complete: true,
+    })
     expect(pages().map(({ page_num }) => page_num)).toEqual([1, 2, 3, 4])
   })
 
