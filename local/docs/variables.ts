@@ -167,7 +167,19 @@ export const GROUPS: readonly { title: Text; variables: Readonly<Record<string, 
         '一位付款人未完成的订单数',
       ),
       PAYER_ORDERS_PER_MINUTE: numbered('orders of one payer in a minute', '一位付款人每分钟下单数'),
-      MERCHANT_ORDERS_PER_MINUTE: numbered('orders of a sub-merchant in a minute', '一个子商户每分钟下单数'),
+      PAYER_ORDERS_PER_DAY: numbered('and in a day', '一位付款人每天下单数'),
+      MERCHANT_ORDERS_PER_MINUTE: numbered(
+        'orders of a sub-merchant in a minute; its payers together make at most three quarters of them',
+        '一个子商户每分钟下单数；其中付款人合计最多四分之三',
+      ),
+      PAYER_LOOKS_PER_MINUTE: numbered(
+        'questions to Cloud Pay that one payer causes in a minute: refresh, close, a new attempt; a look is up to three calls',
+        '一位付款人每分钟引起的查询次数（刷新、关单、重新下单）；一次最多调用云支付三次',
+      ),
+      MERCHANT_LOOKS_PER_MINUTE: numbered(
+        'and at the orders of a sub-merchant by everybody; its payers together use at most three quarters. The timer has its own: CLOUD_PAY_PER_MINUTE',
+        '一个子商户的订单每分钟被查询的次数；其中付款人合计最多四分之三。定时器另有自己的份额：CLOUD_PAY_PER_MINUTE',
+      ),
       PAYER_REFUNDS_PER_DAY: numbered('refunds to one payer in a day', '一位付款人每天的退款笔数'),
       MERCHANT_REFUNDS_PER_DAY: numbered('refunds of a sub-merchant in a day', '一个子商户每天的退款笔数'),
       REFUND_HOUR_MAX_FEN: numbered(

@@ -399,7 +399,7 @@ export const FAULT_HELP: Record<FaultCode, Help> = {
   ),
   too_many_orders: help(
     'wait',
-    ['未完成或一分钟内的订单太多。', 'Too many orders are open, or were made in this minute.'],
+    ['未完成、一分钟内或一天内的订单太多。', 'Too many orders are open, or were made in this minute or day.'],
     ['支付或关闭未完成的订单，再重试。', 'Pay or close the open ones, then retry.'],
   ),
   too_many_logins: help(

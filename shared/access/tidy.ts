@@ -19,5 +19,7 @@ export async function tidyPeople({ store, clock }: { store: Store; clock: Clock 
   await forgetRevocations(store, nowS(clock))
   await forgetCounters(store, 'login:', 60_000, nowMs)
   await forgetCounters(store, 'om:', 60_000, nowMs)
+  await forgetCounters(store, 'od:', DAY_MS, nowMs)
+  await forgetCounters(store, 'lp:', 60_000, nowMs)
   await forgetCounters(store, 'rp:', DAY_MS, nowMs)
 }

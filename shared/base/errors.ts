@@ -195,8 +195,8 @@ export const FAULTS = {
   },
   too_many_orders: {
     status: 429,
-    zh: '未完成的订单过多或下单过于频繁，请按 Retry-After 稍后再试。',
-    en: 'Too many open orders, or too many in this minute; try again after the seconds in Retry-After.',
+    zh: '未完成的订单过多，或这一分钟、这一天下单过于频繁，请按 Retry-After 稍后再试。',
+    en: 'Too many open orders, or too many in this minute or day; try again after the seconds in Retry-After.',
   },
   too_many_logins: {
     status: 429,

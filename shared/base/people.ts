@@ -68,9 +68,13 @@ export type Limits = {
   /** Per payer: orders that may still be paid, at one time. */
   payerOpen: number
   payerPerMinute: number
+  payerPerDay: number
+  /** Questions to Cloud Pay that a payer causes: refreshes, closes, new attempts. */
+  payerLooksPerMinute: number
   payerRefundsPerDay: number
-  /** Per sub-merchant. */
+  /** Per sub-merchant. Payers together use at most three quarters: the rest is for its server, whatever they do. */
   merchantPerMinute: number
+  merchantLooksPerMinute: number
   merchantRefundsPerDay: number
   /** The largest single order. */
   orderMaxFen: number
@@ -156,8 +160,11 @@ export function readPeople(
     limits: {
       payerOpen: whole('PAYER_OPEN_ORDERS_MAX'),
       payerPerMinute: whole('PAYER_ORDERS_PER_MINUTE'),
+      payerPerDay: whole('PAYER_ORDERS_PER_DAY'),
+      payerLooksPerMinute: whole('PAYER_LOOKS_PER_MINUTE'),
       payerRefundsPerDay: whole('PAYER_REFUNDS_PER_DAY'),
       merchantPerMinute: whole('MERCHANT_ORDERS_PER_MINUTE'),
+      merchantLooksPerMinute: whole('MERCHANT_LOOKS_PER_MINUTE'),
       merchantRefundsPerDay: whole('MERCHANT_REFUNDS_PER_DAY'),
       orderMaxFen: whole('ORDER_MAX_FEN'),
       loginsPerAddress: whole('LOGINS_PER_ADDRESS'),

@@ -6,6 +6,7 @@ import { closeOrder as closeOrderInterface, type CloseRequest } from '../cloudpa
 import type { Order } from '../order/order'
 import { isOpen } from '../order/state'
 import { moved } from '../store/orders'
+import { LOOK_INTERVAL_S, mayLook } from './budget'
 import { aboutOrder, askCloudPay, callBudgetMs, type Payments } from './context'
 import type { Evidence } from './evidence'
 import { isMicro } from './micro'
@@ -20,8 +21,8 @@ import { carryOut, readAgain, settle, startClosing } from './settle'
 const ATTEMPTS = 6
 
 /**
- * Closes the caller's order, as far as that is possible now. Returns it `closed` or `failed`, or still `closing`: the
- * timer goes on. Throws `order_not_closable` for money that came first.
+ * Closes the caller's order, as far as that is possible now. Returns it `closed` or `failed`, or still `closing`, also when
+ * it was asked about a moment ago: the timer goes on. Throws `order_not_closable` for money that came first.
  */
 export async function closeOrder(
   payments: Payments,
@@ -35,7 +36,8 @@ export async function closeOrder(
   if (isMicro(found) && isOpen(found.state))
     throw new Fault('micro_pay_not_closable', { extra: { out_trade_no, state: found.state } })
   const closing = await enterClosing(payments, found, 'request')
-  const order = closing.state === 'closing' ? await pushOrLeave(payments, closing, deadline) : closing
+  const isAsked = closing.state === 'closing' && (await mayLook(payments, caller, closing))
+  const order = isAsked ? await pushOrLeave(payments, closing, deadline) : closing
   if (order.state === 'closing' || order.state === 'closed' || order.state === 'failed') return order
   throw new Fault('order_not_closable', { extra: { out_trade_no, state: order.state } })
 }
@@ -148,7 +150,7 @@ export async function makeWay(
     const open = order.state === 'created' || order.state === 'pending' || order.state === 'closing'
     const waitS = order.created_at + payments.settings.closeNotBeforeS - nowS(payments.clock)
     return new Fault(open ? 'purchase_open' : 'purchase_paid', {
-      ...(open ? { retryAfterS: Math.max(1, waitS) } : {}),
+      ...(open ? { retryAfterS: Math.max(LOOK_INTERVAL_S, waitS) } : {}),
       // Another caller's order is not theirs to hear of.
       extra: order.caller === caller.id ? { out_trade_no: order.out_trade_no } : {},
     })
@@ -156,7 +158,7 @@ export async function makeWay(
   if (holder.caller !== caller.id || isNotOursToClose(holder) || !mayAskToClose(payments, holder))
     throw refusal(holder)
   const closing = await enterClosing(payments, holder, 'request')
-  const { order } =
-    closing.state === 'closing' ? await pushClosing(payments, closing, deadline) : { order: closing }
+  const isAsked = closing.state === 'closing' && (await mayLook(payments, caller, closing))
+  const { order } = isAsked ? await pushClosing(payments, closing, deadline) : { order: closing }
   if (order.state !== 'closed' && order.state !== 'failed') throw refusal(order)
 }

@@ -16,6 +16,7 @@ import {
 } from '../store/orders'
 import type { NewOrder } from '../store/tables'
 import type { Outcome } from '../store/transaction'
+import { mayLook } from './budget'
 import { askCloudPay, callBudgetMs, type Payments } from './context'
 import { makeWay } from './close'
 import { evidenceForLog, evidenceOfCreate, type Evidence } from './evidence'
@@ -50,6 +51,8 @@ const LEASE_GRACE_MS = 5000
 const LAST_ASK_S = 60
 /** The identical text again: at once after 3, after three seconds after 103, and not for ever. */
 const ASKS_MAX = 3
+/** Whoever repeats a create for ever asks about it from then on, as often as anybody may. */
+const SENDS_MAX = 20
 const ATTEMPTS = 6
 
 export async function createOrder(
@@ -131,7 +134,8 @@ export async function createOrder(
       const retryAfterS = Math.max(1, Math.ceil((found.lease_until_ms - found.now_ms) / 1000))
       throw new Fault('order_in_progress', { retryAfterS, extra: { out_trade_no: found.out_trade_no } })
     }
-    if (found.flag !== null || isSpent(found) || isTooLate(payments, found)) {
+    if (found.flag !== null || isSpent(found) || found.sends >= SENDS_MAX || isTooLate(payments, found)) {
+      if (!(await mayLook(payments, caller, found))) throw unknownOutcome(found)
       const { order } = await lookUpstream(payments, found, deadline)
       if (order.state === 'created') throw unknownOutcome(order)
       return { order, isNew: false }

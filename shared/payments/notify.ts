@@ -11,10 +11,11 @@ import type { Order } from '../order/order'
 import { isSettled } from '../order/refund'
 import { canStillChange, hasMoney } from '../order/state'
 import { insertNotification, type NewNotification } from '../store/notifications'
-import { claimLook, findOrder } from '../store/orders'
+import { findOrder } from '../store/orders'
 import { findRefund } from '../store/refunds'
+import { mayLook } from './budget'
 import { SETTLE_RESERVE_MS, type Payments } from './context'
-import { LOOK_INTERVAL_MS, lookUpstream } from './refresh'
+import { lookUpstream } from './refresh'
 import { isOfOtherTill, type Stranger } from './otherTills'
 import { lookAtRefund } from './refundAsking'
 import { importRefunds } from './refundList'
@@ -103,7 +104,7 @@ async function lookIfThereIsTime(
   const startMs = deadline.remainingMs()
   const shorter: Deadline = { remainingMs: () => untilMs - (startMs - deadline.remainingMs()) }
   try {
-    if ((await claimLook(payments.store, order, LOOK_INTERVAL_MS)) !== 'done') return
+    if (!(await mayLook(payments, 'notification', order))) return
     if (isAbout === 'order') await lookUpstream(payments, order, shorter)
     else await lookAtNotified(payments, order, out_refund_no, shorter)
   } catch (error) {

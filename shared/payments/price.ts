@@ -8,6 +8,7 @@ import { asciiUpTo, flaw, OBJECT, said } from '../base/validate'
 import { PAY_PLATFORM, TRADE_TYPE, type TradeType } from '../cloudpay/enums'
 import { findSku } from '../store/catalogue'
 import type { OrderLimits } from '../store/orders'
+import { payersShare } from './budget'
 import type { Payments } from './context'
 import { merchantOf, payerOf, readOrderRequest } from './orderRequest'
 import type { OrderRequest } from './orderSchema'
@@ -294,20 +295,26 @@ function member(body: Body, name: string): Body {
 const invalid = (fields: FieldFault[]) => new Fault('body_invalid', { fields })
 
 const MINUTE_MS = 60_000
+const DAY_MS = 86_400_000
 
 function limitsOf(payments: Payments, caller: Caller, request: OrderRequest): OrderLimits {
   const { limits } = payments.settings
   const { out_sub_mch_id } = merchantOf(payments, request)
-  const payer = {
-    name: `om:${payerHash(out_sub_mch_id, payerOf(request, caller))}`,
-    periodMs: MINUTE_MS,
-    max: limits.payerPerMinute,
-    openMax: limits.payerOpen,
-  }
+  const isPayer = caller.kind === 'payer'
+  const hash = payerHash(out_sub_mch_id, payerOf(request, caller))
+  const max = isPayer ? payersShare(limits.merchantPerMinute) : limits.merchantPerMinute
   return {
     // A merchant's server may order for one payer as often as it likes: a counter at a till is one.
-    payer: caller.kind === 'payer' ? payer : undefined,
-    merchant: { name: `om:m:${out_sub_mch_id}`, periodMs: MINUTE_MS, max: limits.merchantPerMinute },
+    payer: isPayer
+      ? {
+          limits: [
+            { name: `om:${hash}`, periodMs: MINUTE_MS, max: limits.payerPerMinute },
+            { name: `od:${hash}`, periodMs: DAY_MS, max: limits.payerPerDay },
+          ],
+          openMax: limits.payerOpen,
+        }
+      : undefined,
+    merchant: { name: `om:m:${out_sub_mch_id}`, periodMs: MINUTE_MS, max },
     nowMs: payments.clock.nowMs(),
   }
 }

@@ -6,21 +6,19 @@ import { queryOrder, type QueryRequest } from '../cloudpay/schema'
 import type { Order, OrderEvent } from '../order/order'
 import type { Refund } from '../order/refund'
 import { canStillChange } from '../order/state'
-import { claimLook, findOwnedOrder, listEvents, type Owner } from '../store/orders'
+import { findOwnedOrder, listEvents, type Owner } from '../store/orders'
 import { listRefunds } from '../store/refunds'
+import { mayLook } from './budget'
 import { aboutOrder, askCloudPay, callBudgetMs, type Payments } from './context'
 import { evidenceForLog, evidenceOfQuery, type Evidence } from './evidence'
 import { isMicro, leaveUndecided } from './micro'
 import { settle } from './settle'
 
-/** A stampede of refreshes asks Cloud Pay once in this time. */
-export const LOOK_INTERVAL_MS = 3000
-
 export type OrderStatus = {
   order: Order
   refunds: Refund[]
   events: OrderEvent[]
-  /** Asked for a refresh: whether a verified answer came. `undefined` when none was asked for. */
+  /** Asked for a refresh: whether a verified answer came; not when the look was one too many. `undefined` when none was asked for. */
   refreshed: boolean | undefined
 }
 
@@ -57,10 +55,7 @@ export async function readStatus(
   let refreshed: boolean | undefined
   if (refresh) {
     refreshed = false
-    if (
-      canStillChange(order.state) &&
-      (await claimLook(payments.store, order, LOOK_INTERVAL_MS)) === 'done'
-    ) {
+    if (canStillChange(order.state) && (await mayLook(payments, caller, order))) {
       const look = await lookUpstream(payments, order, deadline)
       order = look.order
       refreshed = look.learned

@@ -10,12 +10,12 @@ import { fieldFaults, flaw, S, S1 } from '../base/validate'
 import type { RefundRequest as UpstreamRequest } from '../cloudpay/schema'
 import { orderNumberFault } from '../order/number'
 import type { Order } from '../order/order'
-import type { Refund } from '../order/refund'
+import { isSettled, type Refund } from '../order/refund'
 import { canStillChange, hasMoney } from '../order/state'
-import { claimLook } from '../store/orders'
 import { findRefund, insertRefund, listRefunds, type NewRefund, type RefundLimit } from '../store/refunds'
+import { mayLook } from './budget'
 import { aboutOrder, type Payments } from './context'
-import { findOwnOrder, LOOK_INTERVAL_MS, lookUpstream } from './refresh'
+import { findOwnOrder, lookUpstream } from './refresh'
 import { about, raise } from './raise'
 import { advanceRefund } from './refundAsking'
 import { readAgain } from './settle'
@@ -65,7 +65,8 @@ export async function createRefund(
   deadline: Deadline,
 ): Promise<Both & { isNew: boolean }> {
   if (caller.kind !== 'merchant') throw new Fault('caller_not_allowed')
-  const own = await lookIfUnpaid(payments, await findOwnOrder(payments, caller, out_trade_no), deadline)
+  const found = await findOwnOrder(payments, caller, out_trade_no)
+  const own = await lookIfUnpaid(payments, caller, found, deadline)
   const prefix = payments.merchants.ofNumber(out_trade_no)!.order_prefix
   const out_refund_no =
     request.out_refund_no ??
@@ -75,7 +76,9 @@ export async function createRefund(
   const wanted = { out_refund_no, refund_fee: request.refund_fee, reason: request.reason ?? null }
 
   const recorded = await recordRefund(payments, own, wanted, 'request', caller.id)
-  // A refund that is on its way is asked about, whether it is new or a repeat.
+  // A repeat of one that is on its way is as good as a look.
+  const isAsked = recorded.isNew || isSettled(recorded.refund.state) || (await mayLook(payments, caller, own))
+  if (!isAsked) return recorded
   const both = await advanceRefund(payments, recorded, deadline).catch((error: unknown) => {
     // It is recorded, and may have been asked for: whatever the database does now, the timer goes on.
     if (error instanceof Fault && error.code === 'database_unavailable') return recorded
@@ -93,9 +96,14 @@ export async function createRefund(
 }
 
 /** The payment may be a moment old, and not seen here yet: Cloud Pay is asked once before anybody is told no. */
-async function lookIfUnpaid(payments: Payments, order: Order, deadline: Deadline): Promise<Order> {
+async function lookIfUnpaid(
+  payments: Payments,
+  caller: Caller,
+  order: Order,
+  deadline: Deadline,
+): Promise<Order> {
   if (hasMoney(order.state) || !canStillChange(order.state)) return order
-  return (await claimLook(payments.store, order, LOOK_INTERVAL_MS)) === 'done'
+  return (await mayLook(payments, caller, order))
     ? (await lookUpstream(payments, order, deadline)).order
     : readAgain(payments, order)
 }

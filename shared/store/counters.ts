@@ -167,6 +167,61 @@ export async function sayCount(
   throw new Lost()
 }
 
+const countUpBoth = statement<{
+  a: string
+  a_period: number
+  a_max: number
+  b: string
+  b_period: number
+  b_max: number
+}>((db, given) =>
+  db
+    .updateTable('counters')
+    .set({
+      used: sql<number>`case when name = ${given.a} and period < ${given.a_period} then 1
+          when name = ${given.b} and period < ${given.b_period} then 1 else used + 1 end`,
+      period: sql<number>`case when name = ${given.a} and period < ${given.a_period} then ${given.a_period}
+          when name = ${given.b} and period < ${given.b_period} then ${given.b_period} else period end`,
+    })
+    .where((eb) =>
+      eb.or([
+        eb.and([
+          eb('name', '=', given.a),
+          eb.or([eb('period', '<', given.a_period), eb('used', '<', given.a_max)]),
+        ]),
+        eb.and([
+          eb('name', '=', given.b),
+          eb.or([eb('period', '<', given.b_period), eb('used', '<', given.b_max)]),
+        ]),
+      ]),
+    ),
+)
+
+/** Two counters in one statement; as `sayCount`, it counts both or neither. */
+export async function sayCountBoth(
+  store: Store,
+  say: Say,
+  both: readonly [Limit, Limit],
+  nowMs: number,
+  over: () => void,
+): Promise<void> {
+  const [a, b] = both.map((limit) => rateOf(limit, nowMs)) as [Rate, Rate]
+  const given = { a: a.name, a_period: a.period, a_max: a.max, b: b.name, b_period: b.period, b_max: b.max }
+  const { affected } = await say(countUpBoth(store, given))
+  if (affected === 2) return
+  // A counter that is missing begins here, unless its limit is zero; one that is there, and was not counted, is full.
+  let missing = 0
+  for (const rate of [a, b]) {
+    if ((await say(findCounter(store, rate))).rows.length > 0) continue
+    missing++
+    if (rate.max > 0)
+      await unlessTaken(store, say(insertCounter(store, { ...rate, used: 1 })), () => undefined)
+  }
+  if (affected + missing >= 2 && a.max > 0 && b.max > 0) return
+  over()
+  throw new Lost()
+}
+
 /** On its own: false when the limit is reached. */
 export async function count(store: Store, limit: Limit, nowMs: number): Promise<boolean> {
   for (let attempt = 0; attempt < 4; attempt++) {

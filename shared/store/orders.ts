@@ -4,7 +4,7 @@ import type { EventDetail, EventKind, Order, OrderEvent } from '../order/order'
 import { FIRST_LOOK_S } from '../order/schedule'
 import { IllegalMove, isLegalMove, isOpen, ORDER_STATES, type OrderState } from '../order/state'
 import { sayBeside, type Beside } from './beside'
-import { sayCount, type Limit } from './counters'
+import { sayCount, sayCountBoth, type Limit } from './counters'
 import { databaseNowMs } from './dialect'
 import type { Store } from './open'
 import { parametersOf, statement } from './statements'
@@ -201,7 +201,7 @@ const insertRow = statement<NewOrder & { lease_ms: number; due_ms: number }>((db
 
 /** How much may be ordered: of this payer, and of this sub-merchant by anybody. */
 export type OrderLimits = {
-  payer: (Limit & { openMax: number }) | undefined
+  payer: { limits: readonly [Limit, Limit]; openMax: number } | undefined
   merchant: Limit | undefined
   nowMs: number
 }
@@ -233,7 +233,7 @@ export async function insertOrder(
   const refuse = () => void (over = true)
   const outcome = await write(store, async (say) => {
     if (limits?.payer) {
-      await sayCount(store, say, limits.payer, limits.nowMs, refuse)
+      await sayCountBoth(store, say, limits.payer.limits, limits.nowMs, refuse)
       const [row] = (await say(countOpen(store, order))).rows as { open: unknown }[]
       if (Number(row?.open ?? 0) >= limits.payer.openMax) {
         refuse()
@@ -408,13 +408,29 @@ const claimRow = statement<OrderKey & { minus_ms: number }>((db, given, store) =
     .where('looked_at_ms', '<=', nowPlus(store, given.minus_ms)),
 )
 
+/** How often may be looked: by this payer, and at this sub-merchant's orders by anybody. */
+export type LookLimits = { payer: Limit | undefined; merchant: Limit; nowMs: number }
+
 /**
  * Says "I ask upstream about this order now", unless somebody did within the last `intervalMs`: of a stampede one
- * gets `done`. Not a change of the order, so its version stays.
+ * gets `done`. `over`: the limits leave no room, and nothing is claimed. Not a change of the order, so its version stays.
  */
-export async function claimLook(store: Store, key: OrderKey, intervalMs: number): Promise<Outcome> {
+export async function claimLook(
+  store: Store,
+  key: OrderKey,
+  intervalMs: number,
+  limits: LookLimits,
+): Promise<Outcome | 'over'> {
   const { out_sub_mch_id, out_trade_no } = key
-  return writeOne(store, claimRow(store, { out_sub_mch_id, out_trade_no, minus_ms: -intervalMs }))
+  const { payer, merchant, nowMs } = limits
+  let over = false
+  const refuse = () => void (over = true)
+  const outcome = await write(store, async (say) => {
+    await one(say(claimRow(store, { out_sub_mch_id, out_trade_no, minus_ms: -intervalMs })))
+    if (payer) await sayCountBoth(store, say, [payer, merchant], nowMs, refuse)
+    else await sayCount(store, say, merchant, nowMs, refuse)
+  })
+  return over ? 'over' : outcome
 }
 
 const postponeRow = statement<OrderKey & { seen: number; due_ms: number; looks: number; fruitless: number }>(

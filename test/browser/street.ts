@@ -83,7 +83,12 @@ export async function openStreet(sandbox: ServerOptions = {}) {
   // The functions log to stdout; what the tests say is enough here.
   jest.spyOn(process.stdout, 'write').mockReturnValue(true)
   // One payer buys everything here.
-  for (const name of ['PAYER_ORDERS_PER_MINUTE', 'PAYER_OPEN_ORDERS_MAX', 'LOGINS_PER_ADDRESS'])
+  for (const name of [
+    'PAYER_ORDERS_PER_MINUTE',
+    'PAYER_ORDERS_PER_DAY',
+    'PAYER_OPEN_ORDERS_MAX',
+    'LOGINS_PER_ADDRESS',
+  ])
     process.env[name] = '1000'
   const databaseUrl = `sqlite:${join(mkdtempSync(join(tmpdir(), 'browser-')), 'orders.db')}`
   // Suites run side by side: each builds its pages into a folder of its own.

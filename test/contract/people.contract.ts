@@ -156,8 +156,13 @@ export function peopleContract(kind: Kind): void {
   })
 
   describe('the limits of an order', () => {
-    const limits = (openMax: number, perMinute: number, merchant = limit(1000)): OrderLimits => ({
-      payer: { ...limit(perMinute), openMax },
+    const limits = (
+      openMax: number,
+      perMinute: number,
+      merchant = limit(1000),
+      perDay = 1000,
+    ): OrderLimits => ({
+      payer: { limits: [limit(perMinute), limit(perDay)], openMax },
       merchant,
       nowMs: NOW_MS,
     })
@@ -179,6 +184,9 @@ export function peopleContract(kind: Kind): void {
       const minute = limits(1000, 5)
       const second = await Promise.all(stores.map((each) => persist(each, minute, 'oMinute')))
       expect([count(second, 'done'), count(second, 'over')]).toEqual([5, 3])
+      const day = limits(1000, 1000, limit(1000), 4)
+      const daily = await Promise.all(stores.map((each) => persist(each, day, 'oDay')))
+      expect([count(daily, 'done'), count(daily, 'over')]).toEqual([4, 4])
       const all = limit(6)
       const third = await Promise.all(
         stores.map((each, at) => persist(each, limits(1000, 1000, all), `oAll${at}`)),

@@ -10,6 +10,7 @@ import { migrate } from '../../shared/store/migrate'
 import type { Store } from '../../shared/store/open'
 import {
   claimLook,
+  type LookLimits,
   countSend,
   findOrder,
   findOrderOfPurchase,
@@ -45,6 +46,13 @@ import {
 } from './ready'
 
 // ── what every store must do ───────────────────────────────────────────────────────────────────────────────────
+
+/** No limit of anybody's is near. */
+const FREE: LookLimits = {
+  payer: undefined,
+  merchant: { name: 'lm:free', periodMs: 60_000, max: 1_000_000 },
+  nowMs: 0,
+}
 
 /** The promises a store makes, whatever database is behind it. */
 export function storeContract(kind: Kind): void {
@@ -546,7 +554,7 @@ export function storeContract(kind: Kind): void {
       const order = await inserted(store)
       const stores = await openMany(url, 10)
       const stampede = (intervalMs: number) =>
-        Promise.all(stores.map((each) => claimLook(each, order, intervalMs)))
+        Promise.all(stores.map((each) => claimLook(each, order, intervalMs, FREE)))
 
       const span = await during(store, async () => {
         const first = await stampede(HOUR_MS)
@@ -557,10 +565,10 @@ export function storeContract(kind: Kind): void {
       expectTime(looked.looked_at_ms, span)
       expect(looked.version).toBe(order.version)
 
-      expect(await claimLook(store, order, HOUR_MS)).toBe('lost')
+      expect(await claimLook(store, order, HOUR_MS, FREE)).toBe('lost')
       await age(store, 'orders', order.out_trade_no)
       expect(count(await stampede(HOUR_MS), 'done')).toBe(1)
-      expect(await claimLook(store, newOrder(), 0)).toBe('lost')
+      expect(await claimLook(store, newOrder(), 0, FREE)).toBe('lost')
     })
   })
 
@@ -569,7 +577,7 @@ export function storeContract(kind: Kind): void {
     const outcomes = await Promise.all([
       ...Array.from({ length: 5 }, () => insertOrder(store, newOrder(), LEASE_MS)),
       read(store, order).then((seen) => move(store, seen, { state: 'pending' })),
-      ...Array.from({ length: 5 }, () => claimLook(store, order, 0)),
+      ...Array.from({ length: 5 }, () => claimLook(store, order, 0, FREE)),
     ])
     expect(outcomes).toEqual(outcomes.map(() => 'done'))
   })
@@ -648,7 +656,9 @@ export function serverContract(kind: ServerKind): void {
         const reading = await duringHere(async () => (seen = await read(store, order)))
         expectTime(seen!.now_ms, reading)
         expectTime(seen!.lease_until_ms, inserting, 1000)
-        const looking = await duringHere(async () => expect(await claimLook(store, order, 1000)).toBe('done'))
+        const looking = await duringHere(async () =>
+          expect(await claimLook(store, order, 1000, FREE)).toBe('done'),
+        )
         expectTime((await read(store, order)).looked_at_ms, looking)
       }))
 
@@ -756,7 +766,7 @@ export function serverContract(kind: ServerKind): void {
           await other.rows(`update orders set updated_at = 1 where out_trade_no = '${order.out_trade_no}'`)
           expect(await move(store, before, { state: 'paid' })).toBe('lost')
           expect(codes()).toEqual([dialectSql.lockTimedOut])
-          expect(await claimLook(store, order, 0)).toBe('lost')
+          expect(await claimLook(store, order, 0, FREE)).toBe('lost')
           await other.rows('rollback')
         })
         expect(await move(store, before, { state: 'paid' })).toBe('done')

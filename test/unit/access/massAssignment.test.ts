@@ -181,6 +181,7 @@ beforeAll(async () => {
     undescribed: true,
     env: {
       PAYER_ORDERS_PER_MINUTE: '10000',
+      PAYER_ORDERS_PER_DAY: '1000000',
       PAYER_OPEN_ORDERS_MAX: '10000',
       MERCHANT_ORDERS_PER_MINUTE: '1000000',
       PAYER_REFUNDS_PER_DAY: '1000000',

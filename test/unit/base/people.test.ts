@@ -52,7 +52,15 @@ test('a deployed function is closed, and needs nobody to say so', () => {
     priceWays: ['quote'],
     sessionLifeS: 7200,
     wechatApiUrl: 'https://api.weixin.qq.com/',
-    limits: { payerOpen: 10, payerPerMinute: 10, merchantPerMinute: 600, orderMaxFen: 5_000_000 },
+    limits: {
+      payerOpen: 10,
+      payerPerMinute: 10,
+      payerPerDay: 100,
+      payerLooksPerMinute: 60,
+      merchantPerMinute: 600,
+      merchantLooksPerMinute: 600,
+      orderMaxFen: 5_000_000,
+    },
   })
   expect(inspect(config, { depth: 9 }) + JSON.stringify(config)).not.toContain(SECRET)
 })

@@ -456,7 +456,7 @@ describe('queries', () => {
         it.insertOrder(given, order, 15_000),
         it.insertOrder(given, { ...order, purchase_slot: 'purchase' }, 15_000.4, 3.6),
         it.insertOrder(given, order, 15_000, undefined, {
-          payer: { ...limit, openMax: 3 },
+          payer: { limits: [limit, { ...limit, name: "o'day" }], openMax: 3 },
           merchant: limit,
           nowMs: 7,
         }),
@@ -477,7 +477,10 @@ describe('queries', () => {
       ],
       takeLease: (it, given) => [it.takeLease(given, order, "o'holder", 15_000)],
       countSend: (it, given) => [it.countSend(given, order, { token: 2, holder: 'holder' })],
-      claimLook: (it, given) => [it.claimLook(given, order, 2_000)],
+      claimLook: (it, given) => [
+        it.claimLook(given, order, 2_000, { payer: undefined, merchant: limit, nowMs: 7 }),
+        it.claimLook(given, order, 2_000, { payer: limit, merchant: { ...limit, name: 'lm:x' }, nowMs: 7 }),
+      ],
       scheduleOrder: (it, given) => [
         it.scheduleOrder(given, order, { inMs: 30_000, looks: 2, fruitless: 0 }),
         it.scheduleOrder(given, order, null),
@@ -560,6 +563,12 @@ describe('queries', () => {
       sayUse: (it, given) => [it.sayUse(given, sayOf(given), limit, 5, () => undefined)],
       useUpTo: (it, given) => [it.useUpTo(given, limit, 5)],
       databaseNow: (it, given) => [it.databaseNow(given)],
+      sayCountBoth: (it, given) => [
+        // Nothing it says here is counted, so it ends at its limit.
+        it
+          .sayCountBoth(given, sayOf(given), [limit, { ...limit, name: "o'day" }], 7, () => undefined)
+          .catch(() => undefined),
+      ],
       sayCount: (it, given) => [it.sayCount(given, sayOf(given), limit, 7, () => undefined)],
       count: (it, given) => [it.count(given, limit, 7)],
       forgetCounters: (it, given) => [it.forgetCounters(given, 'om:', 60_000, 7)],
@@ -705,7 +714,7 @@ describe('queries', () => {
       // Each kind, and each way of putting it that the trimmed compiler must know.
       const texts = new Set(trimmed.map(({ sql }) => sql))
       const like = (shape: RegExp) => [...texts].filter((sql) => shape.test(sql)).length
-      expect([like(/^select/), like(/^update/), like(/^insert/), like(/^delete/)]).toEqual([48, 53, 13, 4])
+      expect([like(/^select/), like(/^update/), like(/^insert/), like(/^delete/)]).toEqual([48, 54, 13, 4])
       for (const shape of [
         / limit /,
         / order by \S+ desc/,

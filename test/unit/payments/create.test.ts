@@ -765,6 +765,7 @@ describe('near its expiry', () => {
     expect(world.sent('official_account_pay')).toHaveLength(1)
     expect(world.sent('query_order')).toHaveLength(1)
     world.sandbox.pay(number)
+    world.clock.nowMsValue += 3000
     expect(await world.create(body)).toMatchObject({ statusCode: 200, body: { state: 'paid' } })
   })
 

@@ -207,6 +207,7 @@ describe('a refund', () => {
     const number = await shop.placePaid()
     const r = { out_refund_no: 'sb01r1', refund_fee: 880 }
     await shop.refund(number, r)
+    shop.pass(3)
     await shop.refund(number, r)
     expect((await shop.refunds(number))[0]).toMatchObject({
       state: 'succeeded',

@@ -56,6 +56,23 @@ describe('a payer', () => {
     expect(await order(payer)).toBe('ok')
   })
 
+  test('orders so often in a day, also one who closes what they have ordered', async () => {
+    await open({ env: { PAYER_ORDERS_PER_DAY: '4', CLOSE_NOT_BEFORE: '0' } })
+    const payer = await town.login('mini_program')
+    for (let at = 0; at < 4; at++) {
+      expect(await order(payer)).toBe('ok')
+      const number = (await rows()).at(-1)!.out_trade_no
+      expect((await payer.call('POST', `/orders/${number}/close`)).body.state).toBe('closed')
+      town.pass(60)
+    }
+    expect(await order(payer)).toBe('too_many_orders')
+    // What was refused for the day has not been counted for the minute, nor the other way round.
+    const used = await town.store.db.selectFrom('counters').select(['name', 'used']).execute()
+    expect(used.filter(({ name }) => /^od:/.test(name)).map((row) => Number(row.used))).toEqual([4])
+    town.pass(86_400)
+    expect(await order(await town.login('mini_program'))).toBe('ok')
+  })
+
   test('refused for a limit has not used up the quote', async () => {
     await open({ env: { PAYER_ORDERS_PER_MINUTE: '1' } })
     const payer = await town.login('mini_program')
@@ -74,10 +91,13 @@ describe('a sub-merchant', () => {
       Array.from({ length: 8 }, (_, at) => town.login('mini_program', `oPayer000000${at}`)),
     )
     const codes = await Promise.all(payers.map((payer, at) => order(payer, { sub: `oPayer000000${at}` })))
-    expect(count(codes)).toEqual([6, 2])
-    expect(await byMerchant()).toBe('too_many_orders')
+    // A quarter is the server's own, whatever its payers do; for itself it has all that is left.
+    expect(count(codes)).toEqual([5, 3])
+    expect([await byMerchant(), await byMerchant()]).toEqual(['ok', 'too_many_orders'])
     town.pass(60)
-    expect(await byMerchant()).toBe('ok')
+    for (let at = 0; at < 6; at++) expect(await byMerchant()).toBe('ok')
+    expect(await byMerchant()).toBe('too_many_orders')
+    expect(await order(payers[0]!, { sub: 'oPayer0000000' })).toBe('too_many_orders')
   })
 
   test('takes no order above its largest, of nobody', async () => {

@@ -284,6 +284,7 @@ describe('what is accepted', () => {
     const number = await shop.place()
     expect((await shop.closeOrder(number)).statusCode).toBe(200)
     shop.sandbox.pay(number, { late: true })
+    shop.pass(3)
     expect((await shop.tell(shop.sandbox.notification(number))).body).toEqual(OK)
     expect((await shop.order(number)).state).toBe('paid_after_close')
   })
@@ -553,6 +554,7 @@ describe('notified, and nothing to show for it', () => {
     await open({ env: { CLOSE_NOT_BEFORE: '0' } })
     const number = await shop.place()
     await shop.tell(claimed(number))
+    shop.pass(3)
     expect((await shop.closeOrder(number)).statusCode).toBe(200)
     expect(await shop.anomalies()).toMatchObject([
       { kind: 'notified_but_unpaid', evidence: { ended: 'closed' } },

@@ -197,6 +197,7 @@ describe('somebody refunds', () => {
     await shop.refund(number, R1)
     shop.app.merchants.first.refund_operator = { is_sub_mch_admin: true }
     shop.sandbox.orders.get(number)!.refunds.length = 0
+    shop.pass(3)
     await shop.refund(number, R1)
     expect(asks().length).toBeGreaterThan(1)
     expect(texts().size).toBe(1)
@@ -292,10 +293,12 @@ describe('the same again', () => {
     const number = await shop.placePaid()
     const key = { 'idempotency-key': 'refund-1' }
     const first = await shop.refund(number, { refund_fee: 100 }, key)
+    shop.pass(3)
     const again = await shop.refund(number, { refund_fee: 100 }, key)
     expect(again.body.out_refund_no).toBe(first.body.out_refund_no)
     expect([first.statusCode, again.statusCode, again.body.state]).toEqual([202, 200, 'succeeded'])
     await shop.refund(number, R1)
+    shop.pass(3)
     await shop.refund(number, R1)
     expect([asks().length, await money(number)]).toEqual([2, ['paid', 980, 980]])
   })
@@ -371,6 +374,7 @@ describe('an unknown outcome', () => {
     shop.faults['refund'] = ['3', no, no, no]
     await shop.refund(number, R1)
     for (let again = 0; again < 3; again++) {
+      shop.pass(3)
       expect((await shop.refund(number, R1)).body.state).toBe('requested')
       expect(await money(number)).toEqual(['paid', 880, 0])
     }
@@ -397,6 +401,7 @@ describe('an unknown outcome', () => {
     const number = await shop.placePaid()
     shop.faults['refund'] = ['lost']
     await shop.refund(number, R1)
+    shop.pass(3)
     expect((await shop.refund(number, R1)).body.state).toBe('accepted')
     expect(asks()).toHaveLength(1)
   })
@@ -688,7 +693,10 @@ describe('ceilings', () => {
     await open({ env })
     const number = await shop.placePaid()
     await shop.refund(number, { ...R1, refund_fee: 1001 })
-    for (let again = 0; again < 3; again++) await shop.refund(number, R2)
+    for (let again = 0; again < 3; again++) {
+      await shop.refund(number, R2)
+      shop.pass(3)
+    }
     await shop.refund(number, some(1))
     expect(await money(number)).toEqual(['paid', 1000, 1000])
   })

@@ -133,6 +133,7 @@ describe('a refund that never arrived, and whose repeats are refused', () => {
     const number = await shop.placePaid()
     shop.faults['refund'] = ['3', ...Array<'104' | '102'>(50).fill(no)]
     await shop.refund(number, R1)
+    shop.pass(3)
     await shop.refund(number, R1)
     expect(await refundOf(number)).toMatchObject({ state: 'requested', sends: 2, refused: Number(no) })
     return number
@@ -140,19 +141,20 @@ describe('a refund that never arrived, and whose repeats are refused', () => {
 
   test('is not sent again, and has failed when two looks, the list and the order have nothing of it', async () => {
     const number = await refused('104')
+    shop.pass(3)
     await shop.refund(number, R1)
     expect([asks().length, (await refundOf(number)).missing_at_ms]).toEqual([2, null])
     expect((await shop.refund(number, R2)).body.code).toBe('refund_unresolved')
-    shop.pass(599)
+    shop.pass(594)
     await shop.refund(number, R1)
     expect((await refundOf(number)).missing_at_ms).toBeNull()
-    shop.pass(1)
+    shop.pass(3)
     await shop.refund(number, R1)
     expect((await refundOf(number)).missing_at_ms).not.toBeNull()
-    shop.pass(599)
+    shop.pass(597)
     await shop.refund(number, R1)
     expect([(await refundOf(number)).state, await money(number)]).toEqual(['requested', ['paid', 880, 0]])
-    shop.pass(1)
+    shop.pass(3)
     expect((await shop.refund(number, R1)).body.state).toBe('failed')
     expect([asks().length, await money(number)]).toEqual([2, ['paid', 0, 0]])
     expect(await shop.messages(number)).toEqual(['order.paid', 'refund.failed'])
@@ -259,6 +261,7 @@ describe('a refund that never arrived, and whose repeats are refused', () => {
     shop.faults['refund'] = ['lost', '104']
     shop.faults['query_refund_order'] = ['ok', 'silent', 'silent']
     await shop.refund(number, R1)
+    shop.pass(3)
     await shop.refund(number, R1)
     expect((await refundOf(number)).refused).toBe(104)
     await shop.runFor(400)
@@ -282,7 +285,11 @@ describe('a payment a moment ago', () => {
       expect((await shop.refund(number, R1)).body.code).toBe('order_not_refundable')
     expect(shop.sent('query_order')).toHaveLength(1)
     const { out_sub_mch_id } = shop.app.merchants.first
-    await claimLook(shop.store, { out_sub_mch_id, out_trade_no: number }, 0)
+    await claimLook(shop.store, { out_sub_mch_id, out_trade_no: number }, 0, {
+      payer: undefined,
+      merchant: { name: 'lm:free', periodMs: 60_000, max: 9 },
+      nowMs: 0,
+    })
     shop.sandbox.pay(number)
     expect((await shop.refund(number, R1)).body.code).toBe('order_not_refundable')
     shop.pass(4)

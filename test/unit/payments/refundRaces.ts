@@ -38,6 +38,7 @@ const sentAndWithdrawn: Scene = async (open) => {
   // Recorded and not asked for: whoever recorded it has died.
   shop.faults['query_refund_order'] = ['silent']
   await shop.refund(number, R1)
+  shop.pass(3)
   let first: Promise<unknown> = Promise.resolve()
   meanwhile = async () => {
     first = shop.refund(number, R1)
@@ -83,6 +84,7 @@ const refusedRepeat: Scene = async (open) => {
   const number = await shop.placePaid()
   shop.faults['refund'] = ['3', '104']
   await shop.refund(number, R1)
+  shop.pass(3)
   await shop.refund(number, R1)
   const found: string[] = []
   const sent = () => shop.sent('refund').length
@@ -92,8 +94,10 @@ const refusedRepeat: Scene = async (open) => {
     if (row.state !== state) found.push(`${what}: ${row.state} instead of ${state}`)
     if (sent() > 2) found.push(`${what}: sent ${sent()} times`)
   }
-  await look('at once', 'requested')
-  await look('at once, again', 'requested')
+  shop.pass(3)
+  await look('a moment after it was sent', 'requested')
+  shop.pass(3)
+  await look('a moment after that', 'requested')
   shop.pass(601)
   await look('ten minutes after it was sent', 'requested')
   shop.pass(10)
