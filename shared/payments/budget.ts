@@ -23,9 +23,18 @@ export const LOOK_INTERVAL_S = LOOK_INTERVAL_MS / 1000
 /** `notification`: Cloud Pay itself has called. */
 type Looker = Pick<Caller, 'id' | 'kind'> | 'notification'
 
-/** Whether this order may be asked about now; then nobody else asks about it for three seconds. */
-export async function mayLook(payments: Payments, by: Looker, order: Order): Promise<boolean> {
-  const claimed = await claimLook(payments.store, order, LOOK_INTERVAL_MS, lookLimits(payments, by, order))
+/**
+ * Whether this order may be asked about now; then nobody else asks about it for three seconds. `isBegun`: it has just begun
+ * to close, which need not wait for somebody's look of a moment ago.
+ */
+export async function mayLook(
+  payments: Payments,
+  by: Looker,
+  order: Order,
+  isBegun = false,
+): Promise<boolean> {
+  const intervalMs = isBegun ? 0 : LOOK_INTERVAL_MS
+  const claimed = await claimLook(payments.store, order, intervalMs, lookLimits(payments, by, order))
   if (claimed === 'over') {
     const { out_trade_no } = order
     payments.log({ event: 'look.limited', count: 'look.limited', level: 'warn', out_trade_no })

@@ -5,8 +5,8 @@ import { nowS, type Deadline } from '../base/time'
 import { closeOrder as closeOrderInterface, type CloseRequest } from '../cloudpay/schema'
 import type { Order } from '../order/order'
 import { isOpen } from '../order/state'
-import { moved } from '../store/orders'
-import { LOOK_INTERVAL_S, mayLook } from './budget'
+import { holdLooks, moved } from '../store/orders'
+import { LOOK_INTERVAL_MS, LOOK_INTERVAL_S, mayLook } from './budget'
 import { aboutOrder, askCloudPay, callBudgetMs, type Payments } from './context'
 import type { Evidence } from './evidence'
 import { isMicro } from './micro'
@@ -35,8 +35,8 @@ export async function closeOrder(
     throw new Fault('order_not_closable', { extra: { out_trade_no, state: found.state } })
   if (isMicro(found) && isOpen(found.state))
     throw new Fault('micro_pay_not_closable', { extra: { out_trade_no, state: found.state } })
-  const closing = await enterClosing(payments, found, 'request')
-  const isAsked = closing.state === 'closing' && (await mayLook(payments, caller, closing))
+  const { order: closing, isBegun } = await enterClosing(payments, found, 'request')
+  const isAsked = closing.state === 'closing' && (await mayLook(payments, caller, closing, isBegun))
   const order = isAsked ? await pushOrLeave(payments, closing, deadline) : closing
   if (order.state === 'closing' || order.state === 'closed' || order.state === 'failed') return order
   throw new Fault('order_not_closable', { extra: { out_trade_no, state: order.state } })
@@ -55,19 +55,24 @@ async function pushOrLeave(payments: Payments, closing: Order, deadline: Deadlin
 /** The number may be somebody else's order: closing it would close theirs. */
 export const isNotOursToClose = (order: Order): boolean => order.flag === 'create_answered_102'
 
-/** Created and pending orders become closing, but for those of micro_pay; whatever else it is, or has become, stays and is returned. */
+/**
+ * Created and pending orders become closing, but for those of micro_pay; whatever else it is, or has become, stays and is
+ * returned. `isBegun`: it was this call that made it closing, which happens again only after Cloud Pay has refused a close.
+ */
 export async function enterClosing<O extends Order>(
   payments: Payments,
   order: O,
   by: 'request' | 'expiry',
-): Promise<O> {
+): Promise<{ order: O; isBegun: boolean }> {
   let current = order
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    if ((current.state !== 'created' && current.state !== 'pending') || isMicro(current)) return current
+    if ((current.state !== 'created' && current.state !== 'pending') || isMicro(current))
+      return { order: current, isBegun: false }
     const at = nowS(payments.clock)
     const { closeNotBeforeS, latePayment } = payments.settings
     const move = startClosing(current, by, { nowS: at, closeNotBeforeS, latePayment, isSecond: false })
-    if ((await carryOut(payments, current, move, at)) === 'done') return moved(current, move.change)
+    if ((await carryOut(payments, current, move, at)) === 'done')
+      return { order: moved(current, move.change), isBegun: true }
     current = await readAgain(payments, current)
   }
   throw new Fault('database_unavailable', { cause: new Error('lost every race for an order') })
@@ -95,6 +100,8 @@ export async function pushClosing<O extends Order>(
   const after = await lookUpstream(payments, before.order, deadline)
   if (after.order.state !== 'closing' || !refusal || !saysWaiting(after.evidence)) return after
   // Refused, and the payer can still pay: it is not closing, whoever would like it to.
+  // It may begin to close again, and then not wait for anybody's look of a moment ago.
+  await holdLooks(payments.store, order, LOOK_INTERVAL_MS)
   return {
     ...after,
     order: await settle(payments, after.order, { proves: 'close_refused', said: refusal.said }),
@@ -157,8 +164,8 @@ export async function makeWay(
   }
   if (holder.caller !== caller.id || isNotOursToClose(holder) || !mayAskToClose(payments, holder))
     throw refusal(holder)
-  const closing = await enterClosing(payments, holder, 'request')
-  const isAsked = closing.state === 'closing' && (await mayLook(payments, caller, closing))
+  const { order: closing, isBegun } = await enterClosing(payments, holder, 'request')
+  const isAsked = closing.state === 'closing' && (await mayLook(payments, caller, closing, isBegun))
   const { order } = isAsked ? await pushClosing(payments, closing, deadline) : { order: closing }
   if (order.state !== 'closed' && order.state !== 'failed') throw refusal(order)
 }

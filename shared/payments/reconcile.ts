@@ -207,7 +207,7 @@ async function work(payments: Payments, order: ReadOrder, deadline: Deadline): P
       if (!open || isMicro(order) || isFrozen(look.order) || now <= order.time_expire + EXPIRY_GRACE_S)
         return look
       // Query, close, query: nothing is said to be closed that somebody may be paying.
-      return pushClosing(payments, await enterClosing(payments, look.order, 'expiry'), deadline)
+      return pushClosing(payments, (await enterClosing(payments, look.order, 'expiry')).order, deadline)
     }
     case 'closing':
       return isFrozen(order)

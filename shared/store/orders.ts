@@ -433,6 +433,21 @@ export async function claimLook(
   return over ? 'over' : outcome
 }
 
+const holdRow = statement<OrderKey & { for_ms: number }>((db, given, store) =>
+  db
+    .updateTable('orders')
+    .set({ looked_at_ms: nowPlus(store, given.for_ms) })
+    .where('out_sub_mch_id', '=', given.out_sub_mch_id)
+    .where('out_trade_no', '=', given.out_trade_no),
+)
+
+/** No claim of a look is good for so long, whatever its interval. */
+export const holdLooks = (
+  store: Store,
+  { out_sub_mch_id, out_trade_no }: OrderKey,
+  forMs: number,
+): Promise<Outcome> => writeOne(store, holdRow(store, { out_sub_mch_id, out_trade_no, for_ms: forMs }))
+
 const postponeRow = statement<OrderKey & { seen: number; due_ms: number; looks: number; fruitless: number }>(
   (db, given, store) =>
     db

@@ -3,6 +3,7 @@ import type { Locator } from 'playwright-core'
 import { SANDBOX_APPS, SANDBOX_PAYER } from '../../local/sandbox/logins'
 import { SANDBOX_KEYS } from '../../local/sandbox/people'
 import type { FaultName } from '../../local/sandbox/switches'
+import { systemClock } from '../../shared/base/time'
 import { signHeaders } from '../support/town'
 import { DESK_SIZE, isBrowserMissing, openStreet, PHONE_SIZE, type Phone, type Street } from './street'
 
@@ -55,6 +56,12 @@ const MARKUP = '<img src=x onerror="complain(1)"><b>粗</b>'
     const url = `${street.origin}${path}?${new URLSearchParams(query).toString()}`
     const answer = await fetch(url, { method, headers, ...(value ? { body } : {}) })
     return (await answer.json()) as Record<string, string>
+  }
+
+  /** Repeats a refund until it is in this state: an order is asked about once in three seconds. */
+  const refundUntil = async (state: string, number: string, refund: object) => {
+    while ((await shop('POST', `/orders/${number}/refunds`, refund))['state'] !== state)
+      await systemClock.sleep(200)
   }
 
   let orders = 0
@@ -227,10 +234,10 @@ const MARKUP = '<img src=x onerror="complain(1)"><b>粗</b>'
   test('a refund that needs a person is said to be paid out, with a note that stays in the story', async () => {
     const number = await place()
     const out_refund_no = `${number}h`
-    const refund = () => shop('POST', `/orders/${number}/refunds`, { refund_fee: 500, out_refund_no })
-    await refund()
+    const refund = { refund_fee: 500, out_refund_no }
+    await shop('POST', `/orders/${number}/refunds`, refund)
     await street.control('refund', { out_refund_no, outcome: 'change' })
-    await refund()
+    await refundUntil('needs_person', number, refund)
     await open(`#order=${number}`)
     await at('#refunds .pill').filter({ hasText: '需要人工打款' }).waitFor()
     await at('#refunds').getByRole('button', { name: '已人工付款…' }).click()
@@ -253,7 +260,7 @@ const MARKUP = '<img src=x onerror="complain(1)"><b>粗</b>'
     const refund = { refund_fee: 300, out_refund_no: `sb01needs${process.pid}` }
     await shop('POST', `/orders/${number}/refunds`, refund)
     await street.control('refund', { out_refund_no: refund.out_refund_no, outcome: 'change' })
-    await shop('POST', `/orders/${number}/refunds`, refund)
+    await refundUntil('needs_person', number, refund)
     await open()
     await at('#anomalies-count').filter({ hasText: '1' }).waitFor()
     await at('#tab-orders').focus()

@@ -481,6 +481,7 @@ describe('queries', () => {
         it.claimLook(given, order, 2_000, { payer: undefined, merchant: limit, nowMs: 7 }),
         it.claimLook(given, order, 2_000, { payer: limit, merchant: { ...limit, name: 'lm:x' }, nowMs: 7 }),
       ],
+      holdLooks: (it, given) => [it.holdLooks(given, order, 2_000)],
       scheduleOrder: (it, given) => [
         it.scheduleOrder(given, order, { inMs: 30_000, looks: 2, fruitless: 0 }),
         it.scheduleOrder(given, order, null),
@@ -714,7 +715,7 @@ describe('queries', () => {
       // Each kind, and each way of putting it that the trimmed compiler must know.
       const texts = new Set(trimmed.map(({ sql }) => sql))
       const like = (shape: RegExp) => [...texts].filter((sql) => shape.test(sql)).length
-      expect([like(/^select/), like(/^update/), like(/^insert/), like(/^delete/)]).toEqual([48, 54, 13, 4])
+      expect([like(/^select/), like(/^update/), like(/^insert/), like(/^delete/)]).toEqual([48, 55, 13, 4])
       for (const shape of [
         / limit /,
         / order by \S+ desc/,

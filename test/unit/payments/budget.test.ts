@@ -36,13 +36,27 @@ describe('three hundred calls in a moment about one order', () => {
     expect(signed() - before).toBeLessThanOrEqual(3)
   })
 
-  test.each([['close'], ['refresh']])('%s and the others share what one may ask', async (first) => {
+  test('a close and then a refresh: the refresh has nothing more to ask', async () => {
+    await open()
+    await serve('POST', '/orders', { body })
+    for (const [, visit] of VERBS) await visit('sb01server1')
+    const asked = signed()
+    for (const [, visit] of VERBS) await visit('sb01server1')
+    expect(signed()).toBe(asked)
+  })
+
+  test('a refresh and then a close: it begins to close once, and is asked about for that', async () => {
+    await open({ CLOSE_NOT_BEFORE: '0' })
+    await serve('POST', '/orders', { body })
+    await serve('GET', '/orders/sb01server1', { query: { refresh: '1' } })
+    expect((await serve('POST', '/orders/sb01server1/close')).body.state).toBe('closed')
+  })
+
+  test('closes that come at once begin one closing, and ask for one', async () => {
     await open()
     await serve('POST', '/orders', { body })
     const before = signed()
-    const visits = VERBS.map(([, visit]) => visit)
-    if (first === 'refresh') visits.reverse()
-    for (const visit of visits) await visit('sb01server1')
+    await Promise.all(Array.from({ length: 50 }, () => serve('POST', '/orders/sb01server1/close')))
     expect(signed() - before).toBeLessThanOrEqual(3)
   })
 
