@@ -7,9 +7,10 @@ import {
   PLATFORM_FAULTS,
   WEBHOOK_FAULTS,
 } from './faults'
+import { HAPPENINGS } from './scenes'
 
 /** What a batch of runs has seen. Plain counters, so that two workers' can be added. */
-export const KINDS = ['fault', 'edge', 'pair', 'switch', 'answer'] as const
+export const KINDS = ['fault', 'edge', 'pair', 'switch', 'scene', 'answer'] as const
 export type Kind = (typeof KINDS)[number]
 
 export class Coverage {
@@ -18,6 +19,7 @@ export class Coverage {
     edge: {},
     pair: {},
     switch: {},
+    scene: {},
     answer: {},
   }
   runs = 0
@@ -79,7 +81,7 @@ export const EDGES = [
 ]
 
 /** How often each must have been seen in 100 000 runs; in fewer, accordingly less often. */
-const LEAST = { fault: 1000, edge: 100, pair: 1000, switch: 1000 } as const
+const LEAST = { fault: 1000, edge: 100, pair: 1000, switch: 1000, scene: 100 } as const
 
 /** What a batch of `runs` should have seen and has not. Says nothing about batches too small to tell. */
 export function checkCoverage(coverage: Coverage, runs: number): string[] {
@@ -98,6 +100,7 @@ export function checkCoverage(coverage: Coverage, runs: number): string[] {
     switch: Object.entries(SWITCHES)
       .filter(([name]) => !SCENE_SWITCHES.includes(name))
       .flatMap(([name, values]) => values.map((value) => `${name}=${value}`)),
+    scene: [...HAPPENINGS],
   }
   const missing: string[] = []
   for (const kind of Object.keys(LEAST) as (keyof typeof LEAST)[]) {

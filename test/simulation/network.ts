@@ -3,6 +3,7 @@ import type { Reply } from '../../local/sandbox/sandbox'
 import type { FaultName } from '../../local/sandbox/switches'
 import { NetFault, type Post, type PostAnswer } from '../../shared/net/post'
 import { CLOUD_PAY_FAULTS, type NetworkFault } from './faults'
+import { lieAboutList } from './lists'
 import type { Owner } from './scheduler'
 import { foreignCreate, foreignQuery, sealedAnswer } from './sealed'
 import type { World } from './world'
@@ -40,6 +41,23 @@ export function createNetwork(world: World, owner: Owner, farEnd: FarEnd): Post 
 
   function lateMs(): number {
     return dice.between(500, dice.chance(0.3) ? 60_000 : 7000)
+  }
+
+  /** A list of refunds is told wrong while much goes wrong; the bill after that, when there is something in it. */
+  function tellLies(suffix: string, reply: Reply): void {
+    const isBill = suffix === 'client_order_detail'
+    if ((!isBill && suffix !== 'query_refund_order') || reply.kind !== 'answer') return
+    const left = isBill ? world.billLiesLeft : world.listLiesLeft
+    if (left === 0 || !dice.chance(isBill ? 0.5 : world.luck.cloudPay)) return
+    const told = lieAboutList(dice, reply.body)
+    if (!told) return
+    if (isBill) world.billLiesLeft--
+    else world.listLiesLeft--
+    // An empty bill may be a true one: what it hides only a later one can show. The others contradict themselves.
+    world.billHid ||= told.lie === 'bill empty'
+    world.coverage.count('scene', told.lie)
+    world.tell(owner, () => `!! ${told.lie}`)
+    reply.body = told.body
   }
 
   function draw(suffix: string): NetworkFault | undefined {
@@ -93,8 +111,10 @@ export function createNetwork(world: World, owner: Owner, farEnd: FarEnd): Post 
         // Of two that were one, the first may be refused and the second taken.
         if (fault === 'request twice' && arrivals++ === 0 && dice.chance(0.8)) cloudPayFault = '104'
         const reply = farEnd(suffix, body, cloudPayFault)
+        if (fault === undefined && cloudPayFault === undefined) tellLies(suffix, reply)
         if (fault === 'answer dropped') return
-        const delay = fault === 'answer late' ? lateMs() : world.latency()
+        const isSlow = suffix === 'client_order_detail' ? world.slowBill : world.scene === 'crowd'
+        const delay = fault === 'answer late' ? lateMs() : isSlow ? dice.between(300, 2500) : world.latency()
         scheduler.after(owner, `${suffix} answers`, delay, () => deliver(reply, cloudPayFault))
       }
       const deliver = (reply: Reply, cloudPayFault: FaultName | undefined) => {

@@ -373,4 +373,37 @@ export const PLANTS: readonly Plant[] = [
     replace: 'await retryMessage(store, id, attempts, why, waitMs * 0 + 9e12)',
     why: 'the merchant never hears of it',
   },
+
+  // ── lists that lie, and more work than time ─────────────────────────────────────────────────────────────────
+  {
+    name: 'a bill that is shorter than it says is compared',
+    file: 'shared/payments/bill.ts',
+    find: "if (countDifferent(entries) < (total ?? 0)) return 'unread'",
+    replace: "if (countDifferent(entries) < 0) return 'unread'",
+    why: 'what it leaves out nobody looks for any more',
+  },
+  {
+    name: 'a bill counts an entry twice',
+    file: 'shared/payments/billEntries.ts',
+    find: "return new Set(named.filter((name) => name !== '')).size + named.filter((name) => name === '').length",
+    replace: 'return named.length',
+    why: 'its pages shifted while they were read, and what slipped through nobody looks for any more',
+  },
+  {
+    name: 'the other half of a window that is cut is forgotten',
+    file: 'shared/store/billWindows.ts',
+    find: 'await unlessTaken(store, say(insertRow(store, rest)), () => undefined)',
+    replace: 'void rest',
+    why: 'of a bill that is too long for a run, or cannot be read at once, a part is never compared',
+  },
+  {
+    name: 'what a run of the timer has no time for is put off for good',
+    file: 'shared/payments/reconcile.ts',
+    find: 'if (deadline.remainingMs() < ITEM_MIN_MS) continue',
+    replace: `if (deadline.remainingMs() < ITEM_MIN_MS) {
+          if ('order' in item) await claimDueOrder(payments.store, item.order, 9e12)
+          continue
+        }`,
+    why: 'a backlog larger than a run is never looked at again',
+  },
 ]

@@ -41,6 +41,16 @@ export function startPrograms(world: World, instances: Instances): Programs {
     )
   }
 
+  if (world.scene === 'crowd') {
+    const orders = dice.between(8, 14)
+    for (let n = 1; n <= orders; n++) {
+      const purchase = drawPurchase(world, n, undefined)
+      start(`page ${n}`, page, purchase)
+      if (dice.chance(0.3)) start(`payer ${n}`, payer, purchase)
+      startNotifier(world, instances, purchase)
+    }
+    return programsOf()
+  }
   const several = dice.chance(0.15)
   const oneOrderId = several && dice.chance(0.7) ? `purchase${world.options.seed}` : undefined
   for (let n = 1; n <= (several ? 2 : 1); n++) {
@@ -57,13 +67,16 @@ export function startPrograms(world: World, instances: Instances): Programs {
     if (dice.chance(0.05)) start(`squatter ${n}`, squatter, purchase)
     startNotifier(world, instances, purchase)
   }
-  const programs: Programs = {
-    get done() {
-      return running === 0
-    },
-    timer: runTimer(world, instances),
+  return programsOf()
+
+  function programsOf(): Programs {
+    return {
+      get done() {
+        return running === 0
+      },
+      timer: runTimer(world, instances),
+    }
   }
-  return programs
 }
 
 function drawPurchase(world: World, n: number, merchant_order_id: string | undefined): Purchase {

@@ -1,5 +1,5 @@
 import { Fault } from '../../shared/base/errors'
-import { runTimerOnce } from './doors'
+import { runTimerOnce, type TimerSummary } from './doors'
 import type { Instances } from './instances'
 import type { Owner } from './scheduler'
 import type { World } from './world'
@@ -19,7 +19,6 @@ const PERIOD_MS = 20_000
 const DAY_MS = 86_400_000
 const SLICES_MAX = 40
 const QUIET_MS = 72 * 3_600_000
-const LIMIT_MS = 60_000
 
 /**
  * After twenty looks in vain a person has been told, and there is a look a day. So many of them are played; the invariants
@@ -50,16 +49,31 @@ export function runTimer(world: World, instances: Instances): Timer {
     return next === null ? undefined : next - server.nowMs() + scheduler.nowMs
   }
 
+  /** In the world's time: when the next window of the bill is to be compared. */
+  function billDueMs(): number {
+    const { due } = server.run('SELECT min(next_due_at_ms) AS due FROM bill_windows', []).rows[0] as {
+      due: number | null
+    }
+    return due === null ? Infinity : due - server.nowMs() + scheduler.nowMs
+  }
+
+  const look = ({ orders = 0, refunds = 0, left, bill }: TimerSummary): void => {
+    if (left && orders + refunds > 0)
+      world.coverage.count('scene', 'a backlog larger than a run of the timer')
+    if (bill && billDueMs() <= scheduler.nowMs)
+      world.coverage.count('scene', 'a bill that outlasts a run of the timer')
+  }
+
   const fire = (): Promise<unknown> => {
     timer.fired++
     world.coverage.count('answer', world.faultsOn ? 'timer' : 'timer, at the end')
     return instances.visit({
       doorName: 'timer',
       about: undefined,
-      limitMs: LIMIT_MS,
+      limitMs: world.timerLimitMs,
       work: async (app, _, context) => {
         try {
-          await runTimerOnce(app, context)
+          look(await runTimerOnce(app, context))
         } catch (error) {
           // A run may fail for want of a database; it may not be wrong.
           if (!(error instanceof Fault) && !/^these parts failed/.test((error as Error).message))
@@ -85,9 +99,11 @@ export function runTimer(world: World, instances: Instances): Timer {
       const planned = server.run(`SELECT value FROM marks WHERE name = 'bill' AND value LIKE ?`, [
         `${tomorrowMs / 1000} %`,
       ]).rows
-      const open = server.run('SELECT from_at FROM bill_windows', []).rows
-      if (planned.length > 0 && open.length === 0) return true
-      await scheduler.park(me, 'wakes', PERIOD_MS)
+      const dueMs = billDueMs()
+      if (planned.length > 0 && dueMs === Infinity) return true
+      // What could not be read waits, for hours when it could not be read twice.
+      const waitMs = dueMs === Infinity ? 0 : dueMs - scheduler.nowMs
+      await scheduler.park(me, 'wakes', Math.max(PERIOD_MS, waitMs))
     }
     return false
   }
@@ -110,7 +126,13 @@ export function runTimer(world: World, instances: Instances): Timer {
       const isOver = !world.faultsOn && nothingDue && scheduler.isEmpty
       // At once: it goes back three days, and what is left to do may take longer.
       if (!world.faultsOn && world.needsBill) {
+        world.billHid = false
         if (!(await billIsCompared())) world.broken.push('the bill is never compared to its end')
+        // A day is compared on three days: what the bill of the first one hid, the next one shows.
+        if (world.billHid) {
+          world.billLiesLeft = 0
+          world.needsBill = true
+        }
         continue
       }
       quiet = isOver

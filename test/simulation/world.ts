@@ -8,6 +8,7 @@ import type { CrashPlan } from './crashPoints'
 import type { Server } from './database'
 import { Dice } from './dice'
 import { drawLuck, NO_FAULTS, type Luck } from './faults'
+import { drawScene, type Scene } from './scenes'
 import { Scheduler, type Owner } from './scheduler'
 import { Traffic } from './traffic'
 
@@ -94,6 +95,17 @@ export class World {
   readonly acknowledged: { number: string; text: string }[] = []
   /** Errors of the simulator's or of the code that nobody was there to hear. */
   readonly broken: string[] = []
+  /** So many lists are told wrong, at most. */
+  listLiesLeft = 2
+  billLiesLeft: number
+  /** A bill was told empty that was not. */
+  billHid = false
+  /** What this run has that most have not. */
+  readonly scene: Scene
+  /** Every page of the bill takes its time, so that a run of the timer ends before its part of the bill does. */
+  readonly slowBill: boolean
+  /** The platform ends the timer after so long: soon where much is due, or the bill takes its time. */
+  readonly timerLimitMs: number
   faultsOn = true
   watchesAreRight = false
   /** For days: the ladder comes to its end. */
@@ -116,6 +128,10 @@ export class World {
     // Not on the hour: the second, the minute and the day begin somewhere in the run.
     this.scheduler = new Scheduler(dice, START_MS + dice.below(86_400_000))
     this.luck = drawLuck(dice)
+    this.scene = drawScene(dice)
+    this.slowBill = dice.chance(0.1)
+    this.billLiesLeft = dice.chance(0.35) ? 2 : 0
+    this.timerLimitMs = this.slowBill || this.scene === 'crowd' ? dice.between(7000, 12_000) : 60_000
     this.scheduler.resumed = (owner) => (this.current = owner)
     installTime(this.scheduler, () => this.current)
     this.server.reset()
