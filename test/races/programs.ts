@@ -6,7 +6,8 @@ import { Dice } from '../simulation/dice'
 import { CLOUD_PAY_FAULTS, drawLuck, NO_FAULTS, type Luck } from '../simulation/faults'
 import type { Instances } from '../simulation/instances'
 import { startPrograms } from '../simulation/programs'
-import { OTHER_MERCHANT, type World } from '../simulation/world'
+import { STRANGER } from '../simulation/merchants'
+import type { World } from '../simulation/world'
 import { unlessTold } from '../support/judging'
 import type { FromActor, PostAnswered, ToPost } from './programActor'
 import { brokenPromises } from './promises'
@@ -110,7 +111,7 @@ class Batch {
     this.#sandbox = createSandbox({
       clock: { nowMs: () => this.nowMs(), sleep: async () => undefined },
       random: systemRandom,
-      merchants: [SANDBOX_MERCHANT, OTHER_MERCHANT],
+      merchants: [SANDBOX_MERCHANT, STRANGER],
       switches: Object.fromEntries(
         Object.entries(SWITCHES).map(([name, values]) => [name, dice.pick(values as readonly string[])]),
       ),

@@ -22,6 +22,7 @@ export async function brokenPromises(
       paidInTime: new Set(),
       told: undefined,
       acknowledged: [],
+      prefixes: new Map(),
       forgot: false,
       ...more,
       ledger: sandbox.ledger(),

@@ -134,6 +134,7 @@ function atTheEnd({
     paidInTime: new Set(),
     told: new Set(messages.map(({ id }) => id)),
     acknowledged: [],
+    prefixes: new Map(),
     forgot: false,
   })
 }

@@ -24,6 +24,8 @@ export type Evidence = {
   told: ReadonlySet<string> | undefined
   /** Signed texts of notifications that we have acknowledged. */
   acknowledged: readonly { number: string; text: string }[]
+  /** The sub-merchant of each prefix, of those that are served. */
+  prefixes: ReadonlyMap<string, string>
   /** The database has forgotten transactions it had committed. */
   forgot: boolean
 }
@@ -70,6 +72,7 @@ export function violations(evidence: Evidence): string[] {
     ...kept(evidence),
     ...heard(books, evidence),
     ...freshlyAsked(books, evidence),
+    ...ownSubMerchant(evidence),
   ]
   for (const order of books.orders) {
     const key = keyOf(order)
@@ -513,6 +516,31 @@ function freshlyAsked({ refunds }: Books, { received }: Evidence): string[] {
 
 /** A function's life, and a request that dawdles. */
 const FRESH_MS = 130_000
+
+/** Every row and every request about a number names the sub-merchant whose prefix it has. */
+function ownSubMerchant({ query, received, prefixes }: Evidence): string[] {
+  if (prefixes.size < 2) return []
+  const found: string[] = []
+  const check = (what: string, number: string, named: unknown) => {
+    const whose = [...prefixes].find(([prefix]) => number.startsWith(prefix))?.[1]
+    if (number !== '' && whose !== named) found.push(`${what} about ${number} names ${String(named)}`)
+  }
+  for (const table of ['orders', 'order_events', 'refunds', 'outbox', 'anomalies'])
+    for (const row of query(`SELECT out_sub_mch_id, out_trade_no FROM ${table}`))
+      check(`a row of ${table}`, String(row['out_trade_no'] ?? ''), row['out_sub_mch_id'])
+  for (const { interface: suffix, request_content: text } of received) {
+    if (text === undefined) continue
+    const { pay_mch_key, pay_content, refund_content, out_trade_no } = JSON.parse(text) as {
+      pay_mch_key?: { out_sub_mch_id?: string }
+      pay_content?: { out_trade_no: string }
+      refund_content?: { out_trade_no: string }
+      out_trade_no?: string
+    }
+    const number = pay_content?.out_trade_no ?? refund_content?.out_trade_no ?? out_trade_no ?? ''
+    check(suffix, number, pay_mch_key?.out_sub_mch_id)
+  }
+  return found
+}
 
 /** Whatever is sent again is sent byte for byte. */
 function sameText({ received, squatted }: Evidence): string[] {

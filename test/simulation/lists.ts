@@ -1,4 +1,3 @@
-import { SANDBOX_MERCHANT } from '../../shared/base/config'
 import type { Dice } from './dice'
 import { sealedAnswer } from './sealed'
 
@@ -24,13 +23,17 @@ type Content = {
 }
 
 /** The answer with a lie in it, signed; nothing where there is nothing to lie about. */
-export function lieAboutList(dice: Dice, body: Buffer): { lie: ListLie; body: Buffer } | undefined {
+export function lieAboutList(
+  dice: Dice,
+  key: string,
+  body: Buffer,
+): { lie: ListLie; body: Buffer } | undefined {
   if (body[0] !== OPENING_BRACE) return undefined
   const { response_content: text } = JSON.parse(body.toString('utf8')) as { response_content?: unknown }
   if (typeof text !== 'string') return undefined
   const content = JSON.parse(text) as Content
   const lie = lieIn(dice, content)
-  return lie && { lie, body: sealedAnswer(SANDBOX_MERCHANT.authen_key, JSON.stringify(content)) }
+  return lie && { lie, body: sealedAnswer(key, JSON.stringify(content)) }
 }
 
 const OPENING_BRACE = 0x7b
@@ -50,7 +53,8 @@ function lieIn(
     return lie
   }
   const entries = bill?.order_details
-  if (bill && entries && entries.length > 0) {
+  // Where there is a refund it matters: it may be one that was made in the console, which nothing else tells of.
+  if (bill && entries && entries.length > 0 && dice.chance(entries.some(isRefund) ? 0.7 : 0.1)) {
     const lie =
       entries.length > 1 ? dice.pick(['bill empty', 'bill short', 'bill shifted'] as const) : 'bill empty'
     if (lie === 'bill empty') Object.assign(bill, { total_count: 0, order_details: [] })

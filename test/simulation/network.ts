@@ -1,9 +1,9 @@
-import { SANDBOX_MERCHANT } from '../../shared/base/config'
 import type { Reply } from '../../local/sandbox/sandbox'
 import type { FaultName } from '../../local/sandbox/switches'
 import { NetFault, type Post, type PostAnswer } from '../../shared/net/post'
 import { CLOUD_PAY_FAULTS, type NetworkFault } from './faults'
 import { lieAboutList } from './lists'
+import { merchantIn, neighbourOf } from './merchants'
 import type { Owner } from './scheduler'
 import { foreignCreate, foreignQuery, sealedAnswer } from './sealed'
 import type { World } from './world'
@@ -44,12 +44,12 @@ export function createNetwork(world: World, owner: Owner, farEnd: FarEnd): Post 
   }
 
   /** A list of refunds is told wrong while much goes wrong; the bill after that, when there is something in it. */
-  function tellLies(suffix: string, reply: Reply): void {
+  function tellLies(suffix: string, key: string, reply: Reply): void {
     const isBill = suffix === 'client_order_detail'
     if ((!isBill && suffix !== 'query_refund_order') || reply.kind !== 'answer') return
     const left = isBill ? world.billLiesLeft : world.listLiesLeft
-    if (left === 0 || !dice.chance(isBill ? 0.5 : world.luck.cloudPay)) return
-    const told = lieAboutList(dice, reply.body)
+    if (left === 0 || (!isBill && !dice.chance(world.luck.cloudPay))) return
+    const told = lieAboutList(dice, key, reply.body)
     if (!told) return
     if (isBill) world.billLiesLeft--
     else world.listLiesLeft--
@@ -77,6 +77,7 @@ export function createNetwork(world: World, owner: Owner, farEnd: FarEnd): Post 
   ): Promise<PostAnswer> {
     return new Promise((resolve, reject) => {
       if (owner.dead) return
+      const merchant = merchantIn(body)
       const flight = world.traffic.begin(owner, body, suffix)
       let over = false
       const settle = (seen: string | undefined, finish: () => void) => {
@@ -111,10 +112,15 @@ export function createNetwork(world: World, owner: Owner, farEnd: FarEnd): Post 
         // Of two that were one, the first may be refused and the second taken.
         if (fault === 'request twice' && arrivals++ === 0 && dice.chance(0.8)) cloudPayFault = '104'
         const reply = farEnd(suffix, body, cloudPayFault)
-        if (fault === undefined && cloudPayFault === undefined) tellLies(suffix, reply)
+        if (fault === undefined && cloudPayFault === undefined) tellLies(suffix, merchant.authen_key, reply)
         if (fault === 'answer dropped') return
         const isSlow = suffix === 'client_order_detail' ? world.slowBill : world.scene === 'crowd'
-        const delay = fault === 'answer late' ? lateMs() : isSlow ? dice.between(300, 2500) : world.latency()
+        const delay =
+          fault === 'answer late'
+            ? lateMs()
+            : isSlow
+              ? dice.between(world.scene === 'crowd' ? 1000 : 300, 2500)
+              : world.latency()
         scheduler.after(owner, `${suffix} answers`, delay, () => deliver(reply, cloudPayFault))
       }
       const deliver = (reply: Reply, cloudPayFault: FaultName | undefined) => {
@@ -125,9 +131,9 @@ export function createNetwork(world: World, owner: Owner, farEnd: FarEnd): Post 
         if (reply.kind === 'silent') return
         const { httpStatus } = reply
         let answer = reply.body
-        if (fault === 'forged answer') answer = forged(answer, dice.pick(FORGERIES))
+        if (fault === 'forged answer') answer = forge(answer)
         if (fault === 'answer of another order') answer = answerOfAnother(world, flight.number, answer)
-        if (fault === 'transforming') answer = transforming(answer)
+        if (fault === 'transforming') answer = transforming(merchant.authen_key, answer)
         if (fault === 'slow body') return
         if (fault === 'cut short') answer = answer.subarray(0, dice.below(answer.length))
         const status = fault === '5xx' ? dice.pick([500, 502, 503, 504]) : httpStatus
@@ -135,10 +141,19 @@ export function createNetwork(world: World, owner: Owner, farEnd: FarEnd): Post 
         settle(heard ?? late ?? cloudPayFault, () => resolve({ status, body: answer }))
       }
 
+      const forge = (answer: Buffer): Buffer => {
+        const how = dice.pick(FORGERIES)
+        // Who is served beside us has a genuine key, and may be the one in between.
+        if (world.scene !== 'two merchants' || how !== 'other key') return forged(answer, how, 'not the key')
+        world.coverage.count('scene', 'a neighbour signs in our name')
+        return forged(answer, how, neighbourOf(merchant).authen_key)
+      }
+
       const carry = (delayMs: number) =>
         // Nobody's: it arrives whatever becomes of its sender.
         scheduler.after(world.nobody, `${owner.name}'s ${suffix} arrives`, delayMs, arrive)
       if (fault === 'request dropped') return
+      if (world.isSilentFor(merchant)) return
       if (fault === 'request late' || fault === 'answer late') late = fault
       carry(fault === 'request late' ? lateMs() : world.latency())
       if (fault === 'request twice') {
@@ -201,7 +216,7 @@ function answerOfAnother({ sandbox, dice, squatted }: World, number: string, bod
 }
 
 /** Cloud Pay is still at it: what it shows of an order in the meantime need not be what becomes of it. */
-function transforming(body: Buffer): Buffer {
+function transforming(key: string, body: Buffer): Buffer {
   if (body[0] !== OPENING_BRACE) return body
   const outer = JSON.parse(body.toString('utf8')) as { response_content?: unknown; authen_info?: unknown }
   if (typeof outer.response_content !== 'string' || !outer.authen_info) return body
@@ -209,13 +224,13 @@ function transforming(body: Buffer): Buffer {
     .replace(/"is_transforming": ?false/, '"is_transforming":true')
     .replace(/("wxpay_order_content_ext": ?\{ ?"current_trade_state": ?)\d+/, '$17')
     .replace(/("alipay_order_content_ext": ?\{ ?"current_trade_state": ?)\d+/, '$15')
-  return sealedAnswer(SANDBOX_MERCHANT.authen_key, text)
+  return sealedAnswer(key, text)
 }
 
 const OPENING_BRACE = 0x7b
 
 /** Somebody in between says that it was paid. What they cannot do is sign it. */
-function forged(body: Buffer, how: (typeof FORGERIES)[number]): Buffer {
+function forged(body: Buffer, how: (typeof FORGERIES)[number], otherKey: string): Buffer {
   // A page of HTML, say: nothing to forge from.
   if (body[0] !== OPENING_BRACE) return body
   const outer = JSON.parse(body.toString('utf8')) as { response_content?: unknown; authen_info?: unknown }
@@ -228,6 +243,6 @@ function forged(body: Buffer, how: (typeof FORGERIES)[number]): Buffer {
     )
     .replace(/"state": ?\d+/g, '"state":2')
   if (how === 'no code') return Buffer.from(JSON.stringify({ response_content: text }))
-  if (how === 'other key') return sealedAnswer('not the key', text)
+  if (how === 'other key') return sealedAnswer(otherKey, text)
   return Buffer.from(JSON.stringify({ ...outer, response_content: text }))
 }

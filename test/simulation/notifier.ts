@@ -1,9 +1,9 @@
-import { SANDBOX_MERCHANT } from '../../shared/base/config'
 import type { Instances } from './instances'
+import { merchantOf, neighbourOf, STRANGER } from './merchants'
 import type { Purchase } from './people'
 import type { Owner } from './scheduler'
 import { sealedRequest } from './sealed'
-import { OTHER_MERCHANT, type World } from './world'
+import type { World } from './world'
 
 /**
  * Cloud Pay calls us when somebody has paid, over the same network as everything else: late, never, ten times. And
@@ -22,7 +22,7 @@ const TAMPERED = [
 ] as const
 /** What can be kept: it is signed with the right key, and about nobody else. */
 const KEPT = new Set<Kind>(['genuine', 'early', 'orphan'])
-type Kind = 'genuine' | 'early' | (typeof TAMPERED)[number]
+type Kind = 'genuine' | 'early' | "a neighbour's" | (typeof TAMPERED)[number]
 
 export function startNotifier(world: World, instances: Instances, purchase: Purchase): void {
   const { dice, scheduler } = world
@@ -39,7 +39,7 @@ export function startNotifier(world: World, instances: Instances, purchase: Purc
       headers: { 'content-type': 'application/json' },
       body: body.toString('utf8'),
     })
-    if (kind !== 'genuine') world.coverage.count('fault', `notification ${kind}`)
+    if (kind !== 'genuine' && kind !== "a neighbour's") world.coverage.count('fault', `notification ${kind}`)
     const isKept = KEPT.has(kind) || (!isKnown && (kind === 'wrong amount' || kind === 'wrong shop'))
     if (statusCode === 200 && !isKept) world.broken.push(`a notification was believed: ${kind}`)
     if (statusCode === 200) {
@@ -75,6 +75,16 @@ export function startNotifier(world: World, instances: Instances, purchase: Purc
   // Before we know of the order: the row was lost, or is not written yet.
   if (dice.chance(0.05)) send('early', early(purchase), LADDER_MS.length, dice.below(2000))
 
+  if (world.scene === 'two merchants' && dice.chance(0.5)) {
+    scheduler.after(owner, 'a neighbour writes', dice.between(0, 60_000), () => {
+      const { number } = purchase
+      if (!world.sandbox.orders.has(number)) return
+      world.coverage.count('scene', 'a neighbour signs in our name')
+      const body = signedByNeighbour(world.sandbox.notification(number), number)
+      send("a neighbour's", body, LADDER_MS.length, 0)
+    })
+  }
+
   // A stranger, once in a while: before anything is paid, or after.
   if (dice.chance(0.2)) {
     scheduler.after(owner, 'a stranger writes', dice.between(0, 60_000), () => {
@@ -90,7 +100,7 @@ type Outer = { request_content: string; authen_info: unknown }
 function tampered(kind: (typeof TAMPERED)[number], genuine: Buffer): Buffer {
   const outer = JSON.parse(genuine.toString('utf8')) as Outer
   const content = JSON.parse(outer.request_content)
-  const { authen_key } = SANDBOX_MERCHANT
+  const { authen_key } = merchantOf(content.order_content.out_trade_no)
   switch (kind) {
     case 'forged':
       return sealedRequest(`not-${authen_key}`, outer.request_content)
@@ -103,8 +113,8 @@ function tampered(kind: (typeof TAMPERED)[number], genuine: Buffer): Buffer {
         }),
       )
     case 'foreign merchant':
-      content.pay_mch_key.out_sub_mch_id = OTHER_MERCHANT.out_sub_mch_id
-      return sealedRequest(OTHER_MERCHANT.authen_key, JSON.stringify(content))
+      content.pay_mch_key.out_sub_mch_id = STRANGER.out_sub_mch_id
+      return sealedRequest(STRANGER.authen_key, JSON.stringify(content))
     case 'wrong amount':
       content.order_content.total_fee += 1
       return sealedRequest(authen_key, JSON.stringify(content))
@@ -132,7 +142,7 @@ function tampered(kind: (typeof TAMPERED)[number], genuine: Buffer): Buffer {
 
 /** Genuine, for what we can tell. */
 function early({ number, fee }: Purchase): Buffer {
-  const { authen_key, out_mch_id, out_sub_mch_id, out_shop_id } = SANDBOX_MERCHANT
+  const { authen_key, out_mch_id, out_sub_mch_id, out_shop_id } = merchantOf(number)
   const content = {
     nonce_str: '0123456789abcdef0123456789abcdef',
     pay_mch_key: { pay_platform: 1, out_mch_id, out_sub_mch_id, out_shop_id },
@@ -146,4 +156,10 @@ function early({ number, fee }: Purchase): Buffer {
     },
   }
   return sealedRequest(authen_key, JSON.stringify(content))
+}
+
+/** About our order and with our id, signed by whoever is served beside us. */
+function signedByNeighbour(genuine: Buffer, number: string): Buffer {
+  const { request_content } = JSON.parse(genuine.toString('utf8')) as Outer
+  return sealedRequest(neighbourOf(merchantOf(number)).authen_key, request_content)
 }

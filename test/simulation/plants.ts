@@ -406,4 +406,21 @@ export const PLANTS: readonly Plant[] = [
         }`,
     why: 'a backlog larger than a run is never looked at again',
   },
+
+  // ── two sub-merchants ────────────────────────────────────────────────────────────────────────────────────────
+  {
+    name: 'the bill of the first sub-merchant alone is compared',
+    file: 'shared/payments/billDaily.ts',
+    find: 'for (const merchant of next) await planFor(payments, merchant, today)',
+    replace: 'for (const merchant of next.slice(0, 1)) await planFor(payments, merchant, today)',
+    why: 'what happens at the others in the console nobody sees',
+  },
+  {
+    name: "a notification's code is checked with a neighbour's key",
+    file: 'shared/payments/notify.ts',
+    find: 'openNotification(body, (id) => payments.merchants.find(id)?.key)',
+    replace:
+      'openNotification(body, (id) => payments.merchants.all.find((one) => one.out_sub_mch_id !== id)?.key)',
+    why: 'one sub-merchant speaks in the name of another',
+  },
 ]

@@ -11,6 +11,7 @@ import {
   type Purchase,
 } from './people'
 import type { Instances } from './instances'
+import { FIRST, OTHER } from './merchants'
 import type { Owner } from './scheduler'
 import { runTimer, type Timer } from './timer'
 import type { World } from './world'
@@ -51,10 +52,13 @@ export function startPrograms(world: World, instances: Instances): Programs {
     }
     return programsOf()
   }
-  const several = dice.chance(0.15)
+  const isOfTwo = world.scene === 'two merchants'
+  const several = isOfTwo || dice.chance(0.15)
   const oneOrderId = several && dice.chance(0.7) ? `purchase${world.options.seed}` : undefined
+  if (isOfTwo && oneOrderId !== undefined)
+    world.coverage.count('scene', 'a purchase under one number at two sub-merchants')
   for (let n = 1; n <= (several ? 2 : 1); n++) {
-    const purchase = drawPurchase(world, n, oneOrderId)
+    const purchase = drawPurchase(world, n, oneOrderId, isOfTwo && n === 2 ? OTHER : FIRST)
     start(`page ${n}`, page, purchase)
     if (dice.chance(0.4)) start(`twin ${n}`, page, purchase)
     if (dice.chance(0.85)) start(`payer ${n}`, payer, purchase)
@@ -63,7 +67,7 @@ export function startPrograms(world: World, instances: Instances): Programs {
     if (dice.chance(0.1)) start(`other closer ${n}`, closer, purchase)
     if (dice.chance(0.45)) start(`refunder ${n}`, refunder, purchase)
     if (dice.chance(0.15)) start(`other refunder ${n}`, refunder, purchase)
-    if (dice.chance(0.12)) start(`clerk ${n}`, consoleClerk, purchase)
+    if (dice.chance(isOfTwo ? 0.8 : 0.12)) start(`clerk ${n}`, consoleClerk, purchase)
     if (dice.chance(0.05)) start(`squatter ${n}`, squatter, purchase)
     startNotifier(world, instances, purchase)
   }
@@ -79,16 +83,24 @@ export function startPrograms(world: World, instances: Instances): Programs {
   }
 }
 
-function drawPurchase(world: World, n: number, merchant_order_id: string | undefined): Purchase {
+function drawPurchase(
+  world: World,
+  n: number,
+  merchant_order_id: string | undefined,
+  merchant = FIRST,
+): Purchase {
   const { dice } = world
-  const number = `sb01n${world.options.seed}o${n}`
+  const number = `${merchant.order_prefix}n${world.options.seed}o${n}`
   const fee = dice.between(2, 500)
   const wechat = dice.chance(0.7)
   const body = JSON.stringify({
     pay_content: { out_trade_no: number, total_fee: fee, body: '湖心奶茶-大杯' },
-    pay_mch_key: wechat
-      ? { pay_platform: 1, wxpay_pay_mch_key_ext: { sub_open_id: 'oTestPayer0001' } }
-      : { pay_platform: 2, alipay_pay_mch_key_ext: { user_id: '2088000000000001' } },
+    pay_mch_key: {
+      ...(merchant === FIRST ? {} : { out_sub_mch_id: merchant.out_sub_mch_id }),
+      ...(wechat
+        ? { pay_platform: 1, wxpay_pay_mch_key_ext: { sub_open_id: 'oTestPayer0001' } }
+        : { pay_platform: 2, alipay_pay_mch_key_ext: { user_id: '2088000000000001' } }),
+    },
     ...(merchant_order_id === undefined ? {} : { merchant_order_id }),
   })
   const refundFees = Array.from({ length: 3 }, () => (dice.chance(0.4) ? fee : dice.between(1, fee)))

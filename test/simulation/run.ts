@@ -83,6 +83,7 @@ export async function run(bench: Bench, options: WorldOptions): Promise<RunResul
     paidInTime: world.paidInTime,
     acknowledged: world.acknowledged,
     told: world.config.webhook ? world.told : undefined,
+    prefixes: new Map(world.config.merchants.map((one) => [one.order_prefix, one.out_sub_mch_id])),
     forgot: world.forgot,
   }
   found.push(...violations(evidence))

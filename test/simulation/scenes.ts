@@ -5,9 +5,11 @@ import { LIST_LIES } from './lists'
  * What most runs have not, so that it costs the others nothing: each is rare, and has a few runs in a thousand to itself.
  */
 const WEIGHTS = {
-  plain: 990,
+  plain: 972,
   /** Many orders at once, and a Cloud Pay that takes its time: what is due when they expire takes more than one run. */
-  crowd: 10,
+  crowd: 8,
+  /** Of one Cloud Pay, each with an order of its own, and all that happens around one. */
+  'two merchants': 20,
 } as const
 export type Scene = keyof typeof WEIGHTS
 
@@ -18,4 +20,7 @@ export const HAPPENINGS = [
   ...LIST_LIES,
   'a backlog larger than a run of the timer',
   'a bill that outlasts a run of the timer',
+  'Cloud Pay is there for one of two sub-merchants',
+  'a neighbour signs in our name',
+  'a purchase under one number at two sub-merchants',
 ] as const

@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto'
-import { SANDBOX_MERCHANT } from '../../shared/base/config'
 import type { Dice } from './dice'
+import { merchantOf } from './merchants'
 
 /** Signs as the protocol asks for. Written here anew: the simulator does not borrow from what it tests. */
 export const codeOf = (key: string, text: string): string =>
@@ -16,16 +16,19 @@ export const sealedRequest = (key: string, request_content: string): Buffer =>
 export const sealedAnswer = (key: string, response_content: string): Buffer =>
   Buffer.from(JSON.stringify({ response_content, authen_info: authenInfo(key, response_content) }))
 
-const { out_mch_id, out_sub_mch_id, out_shop_id, authen_key } = SANDBOX_MERCHANT
-const ids = { out_mch_id, out_sub_mch_id, out_shop_id }
+function idsOf(number: string) {
+  const { out_mch_id, out_sub_mch_id, out_shop_id } = merchantOf(number)
+  return { out_mch_id, out_sub_mch_id, out_shop_id }
+}
 
 /** What another till of the same shop would send. */
 export function foreignCreate(dice: Dice, number: string, fee: number, wechat: boolean): Buffer {
+  const ids = idsOf(number)
   const payer = wechat
     ? { pay_platform: 1, ...ids, wxpay_pay_mch_key_ext: { sub_open_id: 'oTestPayer0001' } }
     : { pay_platform: 2, ...ids, alipay_pay_mch_key_ext: { user_id: '2088000000000001' } }
   return sealedRequest(
-    authen_key,
+    merchantOf(number).authen_key,
     JSON.stringify({
       pay_mch_key: payer,
       pay_content: { out_trade_no: number, total_fee: fee, fee_type: 'CNY', body: '绿茶' },
@@ -38,9 +41,9 @@ export function foreignCreate(dice: Dice, number: string, fee: number, wechat: b
 
 export const foreignQuery = (dice: Dice, number: string, wechat: boolean): Buffer =>
   sealedRequest(
-    authen_key,
+    merchantOf(number).authen_key,
     JSON.stringify({
-      pay_mch_key: { pay_platform: wechat ? 1 : 2, ...ids },
+      pay_mch_key: { pay_platform: wechat ? 1 : 2, ...idsOf(number) },
       order_client: { terminal_type: 100, sdk_version: 'x', spbill_create_ip: '127.0.0.1' },
       out_trade_no: number,
       nonce_str: dice.bytes(16).toString('hex'),

@@ -1,13 +1,14 @@
-import { createSandbox, type Reply, type Sandbox } from '../../local/sandbox/sandbox'
+import { createSandbox, type Reply, type Sandbox, type SandboxMerchant } from '../../local/sandbox/sandbox'
 import { SCENE_SWITCHES, SWITCHES, type FaultName, type Switches } from '../../local/sandbox/switches'
 import { sandboxEnv } from '../../local/sandbox/env'
-import { readConfig, SANDBOX_MERCHANT, type Config } from '../../shared/base/config'
+import { readConfig, type Config } from '../../shared/base/config'
 import { installTime } from './clock'
 import type { Coverage } from './coverage'
 import type { CrashPlan } from './crashPoints'
 import type { Server } from './database'
 import { Dice } from './dice'
 import { drawLuck, NO_FAULTS, type Luck } from './faults'
+import { FIRST, OTHER, STRANGER } from './merchants'
 import { drawScene, type Scene } from './scenes'
 import { Scheduler, type Owner } from './scheduler'
 import { Traffic } from './traffic'
@@ -24,13 +25,6 @@ export type WorldOptions = {
   trace?: (line: string) => void
 }
 
-/** A second sub-merchant of the same Cloud Pay, whose notifications are genuine and not for us. */
-export const OTHER_MERCHANT = {
-  ...SANDBOX_MERCHANT,
-  out_sub_mch_id: 'sandboxsub0000000002',
-  authen_key: 'sandbox0authen0key0of0the0second',
-}
-
 /** Deployments differ; what may be set is set in all ways. */
 const CONFIGS = [
   {},
@@ -42,16 +36,24 @@ const CONFIGS = [
     MERCHANT_WEBHOOK_SECRET: `whsec_${Buffer.alloc(24, 7).toString('base64')}`,
   },
   { ORDER_LIFE_SECONDS: '120', CLOSE_NOT_BEFORE: '60', REFUND_HOUR_MAX_FEN: '300' },
-].map((more: Record<string, string>) =>
-  readConfig({
-    ...sandboxEnv('http://127.0.0.1:1/cpay/', 'sqlite::memory:', '127.0.0.1'),
-    // With data keys every instance would look for sub-merchants in the database first; here the shops are given.
-    DATA_KEYS: '',
-    // A service that asks who refunds is told.
-    CLOUD_PAY_REFUND_OPERATOR: JSON.stringify({ is_sub_mch_admin: true }),
-    ...more,
-  }),
-)
+]
+const REFUND_OPERATOR = { is_sub_mch_admin: true }
+const TWO = { CLOUD_PAY_OTHER_MERCHANTS: JSON.stringify([{ ...OTHER, refund_operator: REFUND_OPERATOR }]) }
+
+const configsWith = (every: Record<string, string>): Config[] =>
+  CONFIGS.map((more: Record<string, string>) =>
+    readConfig({
+      ...sandboxEnv('http://127.0.0.1:1/cpay/', 'sqlite::memory:', '127.0.0.1'),
+      // With data keys every instance would look for sub-merchants in the database first; here the shops are given.
+      DATA_KEYS: '',
+      // A service that asks who refunds is told.
+      CLOUD_PAY_REFUND_OPERATOR: JSON.stringify(REFUND_OPERATOR),
+      ...more,
+      ...every,
+    }),
+  )
+
+const CONFIGS_OF = { one: configsWith({}), two: configsWith(TWO) }
 
 const START_MS = 1_900_000_000_000
 const SKEW_MAX_MS = 5 * 60_000
@@ -100,6 +102,8 @@ export class World {
   billLiesLeft: number
   /** A bill was told empty that was not. */
   billHid = false
+  /** For one of two sub-merchants Cloud Pay is not there until then. */
+  silence: { about: SandboxMerchant; untilMs: number; isMet?: true } | undefined
   /** What this run has that most have not. */
   readonly scene: Scene
   /** Every page of the bill takes its time, so that a run of the timer ends before its part of the bill does. */
@@ -129,14 +133,20 @@ export class World {
     this.scheduler = new Scheduler(dice, START_MS + dice.below(86_400_000))
     this.luck = drawLuck(dice)
     this.scene = drawScene(dice)
-    this.slowBill = dice.chance(0.1)
-    this.billLiesLeft = dice.chance(0.35) ? 2 : 0
+    this.slowBill = dice.chance(0.06)
+    this.billLiesLeft = dice.chance(0.5) ? 2 : 0
     this.timerLimitMs = this.slowBill || this.scene === 'crowd' ? dice.between(7000, 12_000) : 60_000
     this.scheduler.resumed = (owner) => (this.current = owner)
     installTime(this.scheduler, () => this.current)
     this.server.reset()
     if (this.luck.failover > 0) this.server.journal = []
-    this.config = dice.pick(CONFIGS)
+    this.config = dice.pick(this.scene === 'two merchants' ? CONFIGS_OF.two : CONFIGS_OF.one)
+    if (this.scene === 'two merchants' && dice.chance(0.4)) {
+      this.silence = {
+        about: dice.pick([FIRST, OTHER]),
+        untilMs: this.scheduler.nowMs + dice.between(60_000, 7_200_000),
+      }
+    }
     this.merchantIsAway = dice.chance(0.03)
     this.hasHook = this.config.webhook !== undefined && dice.chance(0.3)
     const databaseSkewMs = dice.between(-SKEW_MAX_MS, SKEW_MAX_MS)
@@ -147,7 +157,7 @@ export class World {
     this.sandbox = createSandbox({
       clock: { nowMs: () => this.scheduler.nowMs, sleep: async () => undefined },
       random: (count) => dice.bytes(count),
-      merchants: [SANDBOX_MERCHANT, OTHER_MERCHANT],
+      merchants: [FIRST, OTHER, STRANGER],
       switches,
       // Two days are longer than anybody likes to wait.
       refundDelayMs: dice.chance(0.03) ? 172_800_000 : dice.pick([0, 0, 1000, 60_000, 3_600_000]),
@@ -191,6 +201,15 @@ export class World {
     if (!this.faultsOn) return 0
     if (dice.chance(luck.slow)) return dice.between(50, dice.chance(0.2) ? 9000 : 1500)
     return dice.chance(0.6) ? 0 : dice.between(1, 40)
+  }
+
+  /** Whether what is sent for this sub-merchant comes to nothing. */
+  isSilentFor(merchant: SandboxMerchant): boolean {
+    const { silence } = this
+    if (!silence || silence.about !== merchant || !this.faultsOn) return false
+    if (this.scheduler.nowMs >= silence.untilMs) return false
+    if (!silence.isMet) this.coverage.count('scene', 'Cloud Pay is there for one of two sub-merchants')
+    return (silence.isMet = true)
   }
 
   sawFault(owner: Owner, name: string): void {
