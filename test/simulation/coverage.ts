@@ -81,7 +81,7 @@ export const EDGES = [
 ]
 
 /** How often each must have been seen in 100 000 runs; in fewer, accordingly less often. */
-const LEAST = { fault: 1000, edge: 100, pair: 1000, switch: 1000, scene: 100 } as const
+const LEAST = { fault: 1000, edge: 100, pair: 1000, switch: 1000, scene: 30 } as const
 
 /** What a batch of `runs` should have seen and has not. Says nothing about batches too small to tell. */
 export function checkCoverage(coverage: Coverage, runs: number): string[] {

@@ -1,3 +1,4 @@
+import { openAuthorize } from '../../shared/access/open'
 import { createApp, type App } from '../../shared/app'
 import { door, type Route, type ScfContext } from '../../shared/http/door'
 import { MISTAKES } from '../support/judging'
@@ -171,6 +172,8 @@ export class Instance {
         random: (count) => dice.bytes(count),
         post: createNetwork(world, owner, (suffix, body, fault) => world.farEnd(suffix, body, fault)),
         send: createWebhook(world, owner),
+        // With door-keepers the timer purges; these let everybody in all the same.
+        ...(world.scene === 'keeping' ? { authorize: openAuthorize } : {}),
         ...(world.hasHook ? { onMessage: createHook(world, owner) } : {}),
         write: (line) => {
           world.tell(owner, () => `log ${line.trim()}`)

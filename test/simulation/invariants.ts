@@ -73,6 +73,7 @@ export function violations(evidence: Evidence): string[] {
     ...heard(books, evidence),
     ...freshlyAsked(books, evidence),
     ...ownSubMerchant(evidence),
+    ...purged(books),
   ]
   for (const order of books.orders) {
     const key = keyOf(order)
@@ -538,6 +539,25 @@ function ownSubMerchant({ query, received, prefixes }: Evidence): string[] {
     }
     const number = pay_content?.out_trade_no ?? refund_content?.out_trade_no ?? out_trade_no ?? ''
     check(suffix, number, pay_mch_key?.out_sub_mch_id)
+  }
+  return found
+}
+
+/** An order that says it is purged has no texts left, and names nobody. */
+function purged({ orders, refunds, outbox }: Books): string[] {
+  const found: string[] = []
+  for (const order of orders) {
+    if (order['purged_at'] === null) continue
+    const key = keyOf(order)
+    if (order['request_content'] !== '') found.push(`${key}: is purged, and has its request`)
+    if (!/^(erased|sha256:.*|)$/.test(String(order['payer_id'])))
+      found.push(`${key}: is purged, and names its payer`)
+    for (const { out_refund_no, request_content: text } of refunds.get(key) ?? [])
+      if (text !== '' && text !== null)
+        found.push(`${key}: is purged, and has the request of ${out_refund_no}`)
+    for (const row of outbox)
+      if (keyOf(row) === key && row['payload'] !== '')
+        found.push(`${key}: is purged, and has the message ${row['id']}`)
   }
   return found
 }

@@ -423,4 +423,27 @@ export const PLANTS: readonly Plant[] = [
       'openNotification(body, (id) => payments.merchants.all.find((one) => one.out_sub_mch_id !== id)?.key)',
     why: 'one sub-merchant speaks in the name of another',
   },
+
+  // ── days later ───────────────────────────────────────────────────────────────────────────────────────────────
+  {
+    name: 'nobody looks at what a notification says of a purged order',
+    file: 'shared/payments/notify.ts',
+    find: "if (!order || kept === 'known') return",
+    replace: "if (!order || order.purged_at !== null || kept === 'known') return",
+    also: [
+      {
+        file: 'shared/store/notifications.ts',
+        find: '.set({ next_due_at_ms: nowPlus(store, 0), seen: 0 })',
+        replace: ".set({ next_due_at_ms: nowPlus(store, 0), seen: 0 }).where('purged_at', 'is', null)",
+      },
+    ],
+    why: 'money of a bank that was late by days is taken and forgotten',
+  },
+  {
+    name: 'a purge leaves the row as it was',
+    file: 'shared/store/retention.ts',
+    find: "      request_content: '',",
+    replace: '',
+    why: 'the text of an order stays, and whoever paid it can be found by it',
+  },
 ]

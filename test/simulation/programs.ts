@@ -10,6 +10,7 @@ import {
   type Person,
   type Purchase,
 } from './people'
+import { keeper } from './keeping'
 import type { Instances } from './instances'
 import { FIRST, OTHER } from './merchants'
 import type { Owner } from './scheduler'
@@ -50,6 +51,16 @@ export function startPrograms(world: World, instances: Instances): Programs {
       if (dice.chance(0.3)) start(`payer ${n}`, payer, purchase)
       startNotifier(world, instances, purchase)
     }
+    return programsOf()
+  }
+  if (world.scene === 'keeping') {
+    const purchase = drawPurchase(world, 1, undefined)
+    start('page', page, purchase)
+    if (dice.chance(0.6)) start('payer', payer, purchase)
+    if (dice.chance(0.5)) start('closer', closer, purchase)
+    if (dice.chance(0.3)) start('refunder', refunder, purchase)
+    start('keeper', keeper, purchase)
+    startNotifier(world, instances, purchase)
     return programsOf()
   }
   const isOfTwo = world.scene === 'two merchants'

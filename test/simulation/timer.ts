@@ -17,6 +17,8 @@ export type Timer = {
 
 const PERIOD_MS = 20_000
 const DAY_MS = 86_400_000
+/** Far more seldom than the code does it: each costs a whole run of the timer. */
+const PURGE_EVERY_MS = 6 * 3_600_000
 const SLICES_MAX = 40
 const QUIET_MS = 72 * 3_600_000
 
@@ -64,7 +66,9 @@ export function runTimer(world: World, instances: Instances): Timer {
       world.coverage.count('scene', 'a bill that outlasts a run of the timer')
   }
 
+  let firedMs = 0
   const fire = (): Promise<unknown> => {
+    firedMs = scheduler.nowMs
     timer.fired++
     world.coverage.count('answer', world.faultsOn ? 'timer' : 'timer, at the end')
     return instances.visit({
@@ -116,6 +120,8 @@ export function runTimer(world: World, instances: Instances): Timer {
     stop: () => (me.dead = true),
   }
 
+  /** At least so often it looks whether somebody has made something due. */
+  const [beatMs, idleMs] = world.scene === 'keeping' ? [3_600_000, 3_600_000] : [600_000, 60_000]
   const go = async () => {
     await scheduler.park(me, 'wakes', dice.below(PERIOD_MS))
     for (;;) {
@@ -136,7 +142,9 @@ export function runTimer(world: World, instances: Instances): Timer {
         continue
       }
       quiet = isOver
-      if (due) {
+      // Nothing is due by a row when texts have been kept long enough.
+      const mayPurge = world.scene === 'keeping' && scheduler.nowMs - firedMs > PURGE_EVERY_MS
+      if (due || mayPurge) {
         // The platform may fire it twice, at the same time or before the first has come to its end.
         if (world.faultsOn && dice.chance(0.3)) {
           void fire()
@@ -144,11 +152,11 @@ export function runTimer(world: World, instances: Instances): Timer {
         }
         await fire()
       }
-      const next = nextDueMs() ?? scheduler.nowMs + 60_000
+      const next = nextDueMs() ?? scheduler.nowMs + idleMs
       // On the beat, and while people may still do something not much later than that.
       const waitMs = Math.max(
         PERIOD_MS,
-        Math.min(next - scheduler.nowMs, world.faultsOn || nothingDue ? 600_000 : QUIET_MS),
+        Math.min(next - scheduler.nowMs, world.faultsOn || nothingDue ? beatMs : QUIET_MS),
       )
       await scheduler.park(me, 'wakes', waitMs)
     }

@@ -53,7 +53,11 @@ const configsWith = (every: Record<string, string>): Config[] =>
     }),
   )
 
-const CONFIGS_OF = { one: configsWith({}), two: configsWith(TWO) }
+const CONFIGS_OF = {
+  one: configsWith({}),
+  two: configsWith(TWO),
+  keeping: configsWith({ RETENTION_DAYS: '1' }),
+}
 
 const START_MS = 1_900_000_000_000
 const SKEW_MAX_MS = 5 * 60_000
@@ -140,7 +144,9 @@ export class World {
     installTime(this.scheduler, () => this.current)
     this.server.reset()
     if (this.luck.failover > 0) this.server.journal = []
-    this.config = dice.pick(this.scene === 'two merchants' ? CONFIGS_OF.two : CONFIGS_OF.one)
+    this.config = dice.pick(
+      CONFIGS_OF[this.scene === 'two merchants' ? 'two' : this.scene === 'keeping' ? 'keeping' : 'one'],
+    )
     if (this.scene === 'two merchants' && dice.chance(0.4)) {
       this.silence = {
         about: dice.pick([FIRST, OTHER]),
