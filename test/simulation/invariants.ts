@@ -74,6 +74,7 @@ export function violations(evidence: Evidence): string[] {
     ...freshlyAsked(books, evidence),
     ...ownSubMerchant(evidence),
     ...purged(books),
+    ...scanned(books, evidence),
   ]
   for (const order of books.orders) {
     const key = keyOf(order)
@@ -539,6 +540,29 @@ function ownSubMerchant({ query, received, prefixes }: Evidence): string[] {
     }
     const number = pay_content?.out_trade_no ?? refund_content?.out_trade_no ?? out_trade_no ?? ''
     check(suffix, number, pay_mch_key?.out_sub_mch_id)
+  }
+  return found
+}
+
+/** What was paid by code is never closed: that gives the money back. And a code that nobody may send again is gone. */
+function scanned({ orders }: Books, { received }: Evidence): string[] {
+  const numbers = new Map(
+    orders
+      .filter((order) => order['trade_type'] === 1)
+      .map((order) => [String(order['out_trade_no']), order]),
+  )
+  if (numbers.size === 0) return []
+  const found: string[] = []
+  for (const [number, order] of numbers) {
+    if (/author_code[^,}]*\d{16}/.test(String(order['request_content'])))
+      found.push(`${number}: its code lies in the clear`)
+    if (order['author_code_sealed'] !== null && FINAL.includes(String(order['state'])))
+      found.push(`${number}: is ${order['state']}, and its code is still there`)
+  }
+  for (const { interface: suffix, request_content: text } of received) {
+    if (suffix !== 'close_order' || text === undefined) continue
+    const { out_trade_no } = JSON.parse(text) as { out_trade_no: string }
+    if (numbers.has(out_trade_no)) found.push(`${out_trade_no}: was scanned, and somebody asked to close it`)
   }
   return found
 }

@@ -20,7 +20,7 @@ export const keeper: Person = async (scene) => {
   const { world, instances, me, purchase, pause } = scene
   const { dice, sandbox } = world
   const { number } = purchase
-  const isErasure = dice.chance(0.5)
+  const isErasure = world.config.retentionDays > 1
   const isGone = () => typeof rowOf(world, number)?.purged_at === 'number'
   for (let hours = 0; hours < PATIENCE_H && !isGone(); hours += 6) {
     await pause(dice.between(5 * HOUR_MS, 7 * HOUR_MS))
@@ -73,9 +73,10 @@ async function erase({ world, instances, purchase }: Parameters<Person>[0]): Pro
   await instances.visit({
     doorName: 'erase',
     about: number,
-    work: async (app) => {
+    work: async (open) => {
       const key = { out_sub_mch_id: merchantOf(number).out_sub_mch_id, out_trade_no: number }
       try {
+        const app = await open()
         const order = await findOrder(app.store, key)
         if (order) await eraseOrder(app.store, order, nowS(app.clock))
       } catch (error) {

@@ -446,4 +446,32 @@ export const PLANTS: readonly Plant[] = [
     replace: '',
     why: 'the text of an order stays, and whoever paid it can be found by it',
   },
+
+  // ── the payer's code ─────────────────────────────────────────────────────────────────────────────────────────
+  {
+    name: 'what was scanned is closed when its two minutes are over',
+    file: 'shared/payments/reconcile.ts',
+    find: 'if (!open || isMicro(order) || isFrozen',
+    replace: 'if (!open || isFrozen',
+    also: [
+      {
+        file: 'shared/payments/close.ts',
+        find: "if ((current.state !== 'created' && current.state !== 'pending') || isMicro(current)) return current",
+        replace: "if (current.state !== 'created' && current.state !== 'pending') return current",
+      },
+      {
+        file: 'shared/payments/close.ts',
+        find: '!isMicro(order) && nowS(payments.clock)',
+        replace: 'nowS(payments.clock)',
+      },
+    ],
+    why: 'a close gives the money back that the payer has just paid',
+  },
+  {
+    name: '407 is a final no',
+    file: 'shared/payments/evidence.ts',
+    find: "internalStatus !== INTERNAL_STATUS.numberReusedWithOtherContent && internalStatus !== 'unreadable'",
+    replace: "internalStatus !== 1 && internalStatus !== 'unreadable'",
+    why: 'the order stands there and is paid, and ours has failed',
+  },
 ]

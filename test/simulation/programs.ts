@@ -14,6 +14,7 @@ import { keeper } from './keeping'
 import type { Instances } from './instances'
 import { FIRST, OTHER } from './merchants'
 import type { Owner } from './scheduler'
+import { scannedPayer, scannedPurchase } from './scanned'
 import { runTimer, type Timer } from './timer'
 import type { World } from './world'
 
@@ -60,6 +61,18 @@ export function startPrograms(world: World, instances: Instances): Programs {
     if (dice.chance(0.5)) start('closer', closer, purchase)
     if (dice.chance(0.3)) start('refunder', refunder, purchase)
     start('keeper', keeper, purchase)
+    startNotifier(world, instances, purchase)
+    return programsOf()
+  }
+  if (world.scene === 'scanned') {
+    const purchase = scannedPurchase(world, drawPurchase(world, 1, undefined))
+    start('till', page, purchase)
+    if (dice.chance(0.3)) start('other till', page, purchase)
+    start('payer', scannedPayer, purchase)
+    if (dice.chance(0.5)) start('reader', reader, purchase)
+    if (dice.chance(0.4)) start('closer', closer, purchase)
+    if (dice.chance(0.5)) start('refunder', refunder, purchase)
+    if (dice.chance(0.1)) start('clerk', consoleClerk, purchase)
     startNotifier(world, instances, purchase)
     return programsOf()
   }

@@ -1,24 +1,27 @@
 import type { Dice } from './dice'
 import { LIST_LIES } from './lists'
+import { SCANNED } from './scanned'
 
 /**
  * What most runs have not, so that it costs the others nothing: each is rare, and has a few runs in a thousand to itself.
  */
 const WEIGHTS = {
-  plain: 965,
+  plain: 955,
   /** Many orders at once, and a Cloud Pay that takes its time: what is due when they expire takes more than one run. */
   crowd: 5,
   /** Of one Cloud Pay, each with an order of its own, and all that happens around one. */
   'two merchants': 20,
   /** Days go by, texts are purged and payers erased, and the world comes back to the order. */
   keeping: 10,
+  /** The shop scans the payer's code. */
+  scanned: 10,
 } as const
 export type Scene = keyof typeof WEIGHTS
 
 export const drawScene = (dice: Dice): Scene => dice.weighted(WEIGHTS)
 
 /** What has to have happened in enough runs, whatever was drawn. */
-export const HAPPENINGS = [
+export const HAPPENINGS: readonly string[] = [
   ...LIST_LIES,
   'a backlog larger than a run of the timer',
   'a bill that outlasts a run of the timer',
@@ -29,4 +32,6 @@ export const HAPPENINGS = [
   'money for an erased order',
   'a repeat of an order without its texts',
   'a refund of an order without its texts',
-] as const
+  ...SCANNED,
+  'a payer who decides after the two minutes',
+]

@@ -75,9 +75,9 @@ export function runTimer(world: World, instances: Instances): Timer {
       doorName: 'timer',
       about: undefined,
       limitMs: world.timerLimitMs,
-      work: async (app, _, context) => {
+      work: async (open, _, context) => {
         try {
-          look(await runTimerOnce(app, context))
+          look(await runTimerOnce(await open(), context))
         } catch (error) {
           // A run may fail for want of a database; it may not be wrong.
           if (!(error instanceof Fault) && !/^these parts failed/.test((error as Error).message))

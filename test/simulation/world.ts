@@ -37,6 +37,7 @@ const CONFIGS = [
   },
   { ORDER_LIFE_SECONDS: '120', CLOSE_NOT_BEFORE: '60', REFUND_HOUR_MAX_FEN: '300' },
 ]
+const { DATA_KEYS = '' } = sandboxEnv('', '', '')
 const REFUND_OPERATOR = { is_sub_mch_admin: true }
 const TWO = { CLOUD_PAY_OTHER_MERCHANTS: JSON.stringify([{ ...OTHER, refund_operator: REFUND_OPERATOR }]) }
 
@@ -53,10 +54,15 @@ const configsWith = (every: Record<string, string>): Config[] =>
     }),
   )
 
-const CONFIGS_OF = {
-  one: configsWith({}),
-  two: configsWith(TWO),
-  keeping: configsWith({ RETENTION_DAYS: '1' }),
+const PLAIN = configsWith({})
+const CONFIGS_OF: Readonly<Record<Scene, readonly Config[]>> = {
+  plain: PLAIN,
+  crowd: PLAIN,
+  'two merchants': configsWith(TWO),
+  // With thirty days it is the payer who asks to be forgotten.
+  keeping: [...configsWith({ RETENTION_DAYS: '1' }), ...configsWith({ RETENTION_DAYS: '30' })],
+  // Codes lie sealed.
+  scanned: configsWith({ DATA_KEYS }),
 }
 
 const START_MS = 1_900_000_000_000
@@ -144,9 +150,7 @@ export class World {
     installTime(this.scheduler, () => this.current)
     this.server.reset()
     if (this.luck.failover > 0) this.server.journal = []
-    this.config = dice.pick(
-      CONFIGS_OF[this.scene === 'two merchants' ? 'two' : this.scene === 'keeping' ? 'keeping' : 'one'],
-    )
+    this.config = dice.pick(CONFIGS_OF[this.scene])
     if (this.scene === 'two merchants' && dice.chance(0.4)) {
       this.silence = {
         about: dice.pick([FIRST, OTHER]),
@@ -159,6 +163,7 @@ export class World {
     this.server.nowMs = () => Math.floor(this.scheduler.nowMs + databaseSkewMs)
     if (dice.chance(0.85)) this.#billIsDone()
     const switches = drawSwitches(dice)
+    if (this.scene === 'scanned') switches.microUndecided = dice.pick(SWITCHES.microUndecided)
     for (const [name, value] of Object.entries(switches)) this.coverage.count('switch', `${name}=${value}`)
     this.sandbox = createSandbox({
       clock: { nowMs: () => this.scheduler.nowMs, sleep: async () => undefined },
