@@ -258,6 +258,7 @@ export class World {
   becalm(): void {
     this.watchesAreRight = true
     this.luck = NO_FAULTS
+    this.silence = undefined
   }
 
   failOver(owner: Owner): void {
