@@ -556,7 +556,7 @@ function scanned({ orders }: Books, { received }: Evidence): string[] {
   for (const [number, order] of numbers) {
     if (/author_code[^,}]*\d{16}/.test(String(order['request_content'])))
       found.push(`${number}: its code lies in the clear`)
-    if (order['author_code_sealed'] !== null && FINAL.includes(String(order['state'])))
+    if ((order['author_code_sealed'] ?? null) !== null && FINAL.includes(String(order['state'])))
       found.push(`${number}: is ${order['state']}, and its code is still there`)
   }
   for (const { interface: suffix, request_content: text } of received) {
@@ -571,7 +571,7 @@ function scanned({ orders }: Books, { received }: Evidence): string[] {
 function purged({ orders, refunds, outbox }: Books): string[] {
   const found: string[] = []
   for (const order of orders) {
-    if (order['purged_at'] === null) continue
+    if ((order['purged_at'] ?? null) === null) continue
     const key = keyOf(order)
     if (order['request_content'] !== '') found.push(`${key}: is purged, and has its request`)
     if (!/^(erased|sha256:.*|)$/.test(String(order['payer_id'])))
