@@ -123,6 +123,9 @@ export function readRefundList(order: Order, answer: Answer<RefundAnswer>): Read
     if (missing.length > 0) return { ok: false, why: 'echo_missing', is: 'unreadable', at: missing }
     const usable = out_refund_no !== '' && out_refund_no.length <= 64 && Number.isSafeInteger(refund_fee)
     if (!usable || refund_fee <= 0) return { ok: false, why: 'mismatch', is: 'mismatch', fields: [] }
+    // Which of the two would it be? What shifted, or contradicts itself, is read again later.
+    if (refunds.some((one) => one.out_refund_no === out_refund_no))
+      return { ok: false, why: 'number_twice', is: 'unreadable' }
     refunds.push({ content, out_refund_no, refund_fee })
   }
   return { ok: true, refunds }

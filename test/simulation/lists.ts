@@ -67,15 +67,12 @@ function lieIn(
   return undefined
 }
 
-/**
- * The same refund once more. Where the first says how it ended, the second says the contrary; one under way stands there
- * twice as it is, because a list that contradicts itself about it is believed today (README.md, what is exempted).
- */
+/** The same refund once more: where the first says how it ended, the second says the contrary; of one under way, that it is done. */
 function twin(refund: Refund): Refund {
   const ends: Readonly<Record<number, number>> = { [SUCCEEDED]: FAILED, [FAILED]: SUCCEEDED }
   const wechat = refund['wxpay_refund_order_content_ext'] as { state: number } | undefined
   const alipay = refund['alipay_refund_order_content_ext'] as { refund_status: number } | undefined
-  const other = (state: number) => ends[state] ?? state
+  const other = (state: number) => ends[state] ?? SUCCEEDED
   return {
     ...refund,
     ...(wechat ? { wxpay_refund_order_content_ext: { state: other(wechat.state) } } : {}),

@@ -407,6 +407,14 @@ export const PLANTS: readonly Plant[] = [
     why: 'a backlog larger than a run is never looked at again',
   },
 
+  {
+    name: 'a list that names a refund twice is read',
+    file: 'shared/payments/refundEvidence.ts',
+    find: 'if (refunds.some((one) => one.out_refund_no === out_refund_no))',
+    replace: 'if (refunds.length < 0)',
+    why: 'of a refund under way it says that it is done, and that it is not; the first to be settled wins',
+  },
+
   // ── two sub-merchants ────────────────────────────────────────────────────────────────────────────────────────
   {
     name: 'the bill of the first sub-merchant alone is compared',

@@ -664,6 +664,38 @@ describe('refunds made in the console', () => {
   })
 })
 
+test.each([
+  ['that it is done', 2],
+  ['that it has failed', 3],
+  ['the same', 1],
+])(
+  'a signed list that names a refund under way twice, the second time %s, settles nothing',
+  async (_, state) => {
+    let isLying = true
+    await open({
+      refundDelayMs: Infinity,
+      wrapPost: lying((content, suffix) => {
+        const list = content[suffix]?.refund_order_content
+        if (!isLying || suffix !== 'query_refund_order' || !Array.isArray(list)) return
+        const [first] = list.filter((one) => one.out_refund_no === 'sb01r1')
+        if (first) list.push({ ...first, wxpay_refund_order_content_ext: { state } })
+      }),
+    })
+    const number = await shop.placePaid()
+    await shop.refund(number, R1)
+    expect((await only(number)).state).toBe('accepted')
+    // Its list is read before the next one is sent.
+    await shop.refund(number, R2)
+    const [first, second] = await shop.refunds(number)
+    expect([first!.state, second!.state, second!.sends]).toEqual(['accepted', 'requested', 0])
+    expect(await money(number)).toEqual(['paid', 1880, 0])
+    isLying = false
+    shop.sandbox.finishRefund('sb01r1', 'succeeded')
+    await shop.runFor(600)
+    expect((await shop.refunds(number)).map((refund) => refund.state)).toEqual(['succeeded', 'accepted'])
+  },
+)
+
 describe('ceilings', () => {
   const env = { REFUND_HOUR_MAX_FEN: '1000', REFUND_DAY_MAX_FEN: '1500' }
 
