@@ -1,6 +1,6 @@
-import { databaseNowMs } from './dialect'
+import { databaseNowOnce, firstRows, goingBy } from './dialect'
 import type { Store } from './open'
-import { deletion, statement } from './statements'
+import { deletion, statement, textOf } from './statements'
 import { sql } from 'kysely'
 import {
   insertOne,
@@ -11,6 +11,7 @@ import {
   unlessTaken,
   write,
   writeOne,
+  writeUpTo,
   type Outcome,
 } from './transaction'
 
@@ -34,7 +35,7 @@ const selectDue = statement<{ limit: number }>((db, given, store) =>
   db
     .selectFrom('bill_windows')
     .select(['out_sub_mch_id', 'from_at', 'to_at', 'tries', 'next_due_at_ms'])
-    .where('next_due_at_ms', '<=', databaseNowMs(store.dialect))
+    .where('next_due_at_ms', '<=', databaseNowOnce(store.dialect))
     .orderBy('next_due_at_ms')
     .limit(given.limit),
 )
@@ -97,17 +98,34 @@ export const postponeWindow = (
 ): Promise<Outcome> =>
   writeOne(store, postponeRow(store, { ...window, in_ms: Math.round(inMs), tries_now: tries }))
 
-const postponeDueOf = statement<{ out_sub_mch_id: string; in_ms: number }>((db, given, store) =>
-  db
-    .updateTable('bill_windows')
-    .set({ next_due_at_ms: nowPlus(store, given.in_ms) })
-    .where('out_sub_mch_id', '=', given.out_sub_mch_id)
-    .where('next_due_at_ms', '<=', databaseNowMs(store.dialect)),
+const POSTPONED_AT_ONCE = 500
+
+const postponeDueOf = statement<{ out_sub_mch_id: string; in_ms: number; limit: number }>(
+  (db, given, store) => {
+    const where = sql`out_sub_mch_id = ${given.out_sub_mch_id} and next_due_at_ms <= ${databaseNowOnce(store.dialect)}`
+    const rows = firstRows(store.dialect, 'bill_windows', {
+      where,
+      by: ['out_sub_mch_id', 'next_due_at_ms'],
+      limit: given.limit,
+    })
+    return textOf(
+      db,
+      sql`update bill_windows ${goingBy(store.dialect, 'bill_windows_of')} set next_due_at_ms = ${nowPlus(store, given.in_ms)} ${rows}`,
+    )
+  },
 )
 
-/** All of one sub-merchant that are due, so that they stand in nobody's way meanwhile. */
-export const postponeWindowsOf = (store: Store, out_sub_mch_id: string, inMs: number): Promise<Outcome> =>
-  writeOne(store, postponeDueOf(store, { out_sub_mch_id, in_ms: inMs }))
+/** Those of one sub-merchant that are due, so that they stand in nobody's way meanwhile; of very many the longest due. */
+export const postponeWindowsOf = (
+  store: Store,
+  out_sub_mch_id: string,
+  inMs: number,
+): Promise<'all' | 'more'> =>
+  writeUpTo(
+    store,
+    postponeDueOf(store, { out_sub_mch_id, in_ms: inMs, limit: POSTPONED_AT_ONCE }),
+    POSTPONED_AT_ONCE,
+  )
 
 const claimRow = statement<BillWindow & { lease_ms: number }>((db, given, store) =>
   db

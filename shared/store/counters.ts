@@ -1,8 +1,8 @@
 import { sql, type CompiledQuery } from 'kysely'
-import { databaseNowMs } from './dialect'
+import { databaseNowMs, firstRows } from './dialect'
 import type { Store } from './open'
 import { deletion, statement } from './statements'
-import { Lost, numbers, one, read, unlessTaken, write, writeOne, type Say } from './transaction'
+import { Lost, numbers, one, read, unlessTaken, write, writeOne, writeUpTo, type Say } from './transaction'
 
 /**
  * Limits that many instances share: so much per period, on the database's clock. A counter has one row, which starts
@@ -234,17 +234,22 @@ export async function count(store: Store, limit: Limit, nowMs: number): Promise<
   return false
 }
 
-const forgetRates = statement<{ like: string; before: number }>((db, given) =>
-  deletion(db, sql`delete from counters where name like ${given.like} and period < ${given.before}`),
-)
+const forgetRows = statement<{ from: number; before: number; limit: number }>((db, given, { dialect }) => {
+  const where = sql`period >= ${given.from} and period < ${given.before}`
+  const rows = firstRows(dialect, 'counters', { where, by: ['period'], limit: given.limit })
+  return deletion(db, sql`delete from counters ${rows}`)
+})
 
-/** Counters of this kind whose period is long over. */
-export async function forgetCounters(
+/**
+ * Counters of periods of this length that are long over, whatever they counted: that counts for nothing any more. No more of
+ * them at once than `limit`. Each length has numbers of its own: a minute's is sixty times that of an hour.
+ */
+export function forgetCounters(
   store: Store,
-  prefix: string,
   periodMs: number,
   nowMs: number,
-): Promise<void> {
+  limit: number,
+): Promise<'all' | 'more'> {
   const before = Math.floor(nowMs / periodMs) - 1
-  await writeOne(store, forgetRates(store, { like: `${prefix}%`, before }))
+  return writeUpTo(store, forgetRows(store, { from: Math.floor(before / 4), before, limit }), limit)
 }

@@ -21,6 +21,13 @@ export function databaseNowMs(dialect: Dialect): RawBuilder<number> {
 }
 
 /**
+ * The same, read once for a whole statement, to find what is due: a clock that goes on while PostgreSQL reads is nothing it
+ * can look up in an index, so it would read all that is not due yet as well.
+ */
+export const databaseNowOnce = (dialect: Dialect): RawBuilder<number> =>
+  dialect === 'postgres' ? sql<number>`(select ${databaseNowMs(dialect)})` : databaseNowMs(dialect)
+
+/**
  * Sent once on every new connection. TencentDB's defaults differ by kind and age; these do not.
  *
  * The limits are for a connection that is lost in the middle of a transaction: until the server gives it up, the
@@ -68,7 +75,7 @@ export const LONG_TEXT: Record<Dialect, string> = { mysql: 'mediumtext', postgre
  * A number or id compared byte by byte, as JavaScript would: what begins with `a` then lies between `a` and `a~`.
  * PostgreSQL is the one with an order of letters of its own, so to find by it takes an index of its own.
  */
-export const inBytes = (dialect: Dialect, column: 'out_trade_no' | 'id'): RawBuilder<string> =>
+export const inBytes = (dialect: Dialect, column: 'out_trade_no' | 'id' | 'name'): RawBuilder<string> =>
   dialect === 'postgres' ? sql<string>`${sql.ref(column)} collate "C"` : sql<string>`${sql.ref(column)}`
 
 export const NUMBER_INDEX: Record<Dialect, readonly string[]> = {
@@ -76,6 +83,52 @@ export const NUMBER_INDEX: Record<Dialect, readonly string[]> = {
   postgres: ['orders_number ON orders (out_sub_mch_id, out_trade_no COLLATE "C")'],
   sqlite: [],
 }
+
+/** MySQL keeps the key of the row behind the columns of every index, so there the index of 0005 does for pages by key. */
+export const KEPT_INDEX: Record<Dialect, readonly string[]> = {
+  mysql: [],
+  postgres: ['orders_kept ON orders (updated_at, out_sub_mch_id, out_trade_no) WHERE purged_at IS NULL'],
+  sqlite: ['orders_kept ON orders (updated_at, out_sub_mch_id, out_trade_no) WHERE purged_at IS NULL'],
+}
+
+export const MARK_INDEX: Record<Dialect, readonly string[]> = {
+  mysql: [],
+  postgres: ['marks_name ON marks (name COLLATE "C")'],
+  sqlite: [],
+}
+
+/**
+ * Messages of one type that are due. PostgreSQL would as soon read by when they are due, whatever they are of: here it is
+ * asked for a piece of the index of both, in its order.
+ */
+export const isDueOf = (dialect: Dialect, type: string): RawBuilder<boolean> =>
+  dialect === 'postgres'
+    ? sql<boolean>`(type, next_due_at_ms) >= (${type}, 0) and (type, next_due_at_ms) <= (${type}, ${databaseNowOnce(dialect)})`
+    : sql<boolean>`type = ${type} and next_due_at_ms <= ${databaseNowOnce(dialect)}`
+
+/**
+ * The end of an UPDATE or DELETE of no more than the first `limit` rows, by an index on all of `by`. PostgreSQL is given the places of the rows and not their
+ * keys: for many keys it would rather read the whole table.
+ */
+export function firstRows(
+  dialect: Dialect,
+  table: string,
+  { where, by, limit }: { where: RawBuilder<unknown>; by: readonly string[]; limit: number },
+): RawBuilder<unknown> {
+  const first = sql`where ${where} order by ${sql.join(by.map((one) => sql.ref(one)))} limit ${limit}`
+  switch (dialect) {
+    case 'mysql':
+      return first
+    case 'postgres':
+      return sql`where ctid = any(array(select ctid from ${sql.table(table)} ${first})) and ${where}`
+    case 'sqlite':
+      return sql`where rowid in (select rowid from ${sql.table(table)} ${first})`
+  }
+}
+
+/** Behind the table of an UPDATE: MySQL would rather not go by an index of what it changes, and reads everything instead. */
+export const goingBy = (dialect: Dialect, index: string): RawBuilder<unknown> =>
+  dialect === 'mysql' ? sql`force index (${sql.ref(index)})` : sql``
 
 /**
  * The columns by which the timer finds what is due. In MySQL the groups of such an index are read without the rows between

@@ -1,11 +1,11 @@
-import { sql, type Expression, type RawBuilder } from 'kysely'
+import { sql } from 'kysely'
 import type { Order } from '../order/order'
 import { REFUND_STATES, type Refund, type RefundState } from '../order/refund'
 import { ORDER_STATES, type OrderState } from '../order/state'
 import { databaseNow } from './counters'
-import { databaseNowMs, firstsOf } from './dialect'
+import { databaseNowOnce, firstsOf } from './dialect'
 import type { Store } from './open'
-import { statement } from './statements'
+import { allOf, statement } from './statements'
 import { nowPlus, numbers, read, writeOne, type Outcome } from './transaction'
 
 /**
@@ -40,7 +40,7 @@ const selectOrders = statement<Page, Lane>((db, given, store, lane) => {
         .where('out_sub_mch_id', '=', given.out_sub_mch_id)
         .where('state', '=', state)
         .where('seen', '=', seen)
-        .where('next_due_at_ms', '<=', databaseNowMs(store.dialect))
+        .where('next_due_at_ms', '<=', databaseNowOnce(store.dialect))
         .orderBy('next_due_at_ms', order)
         .limit(given.limit),
     ),
@@ -65,7 +65,7 @@ const selectRefunds = statement<Page>((db, given, store) => {
       .select(['out_sub_mch_id', 'out_refund_no', 'out_trade_no', 'next_due_at_ms'])
       .where('out_sub_mch_id', '=', given.out_sub_mch_id)
       .where('state', '=', state)
-      .where('next_due_at_ms', '<=', databaseNowMs(store.dialect))
+      .where('next_due_at_ms', '<=', databaseNowOnce(store.dialect))
       .orderBy('next_due_at_ms')
       .limit(given.limit),
   )
@@ -77,14 +77,6 @@ export async function listDueRefunds(store: Store, page: Page): Promise<DueRefun
     numbers<DueRefund>(row, ['next_due_at_ms']),
   )
 }
-
-/** Written out, like deletions: Kysely's UNION is in no bundle. */
-const allOf = <Row>(ranges: readonly Expression<Row>[]): RawBuilder<Row> =>
-  sql<Row>`(${sql.join(
-    // Each range in a query of its own: SQLite takes ORDER BY and LIMIT of a part in no other way.
-    ranges.map((range) => sql`select * from ${range} as part`),
-    sql` union all `,
-  )})`
 
 // ── who has work ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -154,7 +146,7 @@ const selectUnknown = statement<Page & { state: OrderState & RefundState }, Work
           .select(table === 'refunds' ? 'out_refund_no' : sql<string>`''`.as('out_refund_no'))
           .where('out_sub_mch_id', '=', given.out_sub_mch_id)
           .where('state', '=', given.state)
-          .where('next_due_at_ms', '<=', databaseNowMs(store.dialect))
+          .where('next_due_at_ms', '<=', databaseNowOnce(store.dialect))
           .limit(given.limit)
           .as('due'),
       )

@@ -1,4 +1,5 @@
-import { databaseNowMs } from './dialect'
+import { sql } from 'kysely'
+import { databaseNowMs, inBytes } from './dialect'
 import type { Store } from './open'
 import { statement } from './statements'
 import { nowPlus, numbers, read, unlessTaken, write, type Outcome } from './transaction'
@@ -18,16 +19,18 @@ export async function findMark(store: Store, name: string): Promise<Mark | undef
   return row && numbers<Mark>(row, ['at_ms', 'now_ms'])
 }
 
-const listRows = statement<{ like: string }>((db, given, store) =>
-  db
+const listRows = statement<{ from: string; below: string }>((db, given, { dialect }) => {
+  const name = inBytes(dialect, 'name')
+  return db
     .selectFrom('marks')
-    .select(['name', 'at_ms', 'value', databaseNowMs(store.dialect).as('now_ms')])
-    .where('name', 'like', given.like),
-)
+    .select(['name', 'at_ms', 'value', databaseNowMs(dialect).as('now_ms')])
+    .where(sql<boolean>`${name} >= ${given.from}`)
+    .where(sql<boolean>`${name} < ${given.below}`)
+})
 
-/** Those whose names begin so. */
+/** Those whose names begin so. What follows are letters and digits: `~` is behind all of them. */
 export async function listMarks(store: Store, prefix: string): Promise<(Mark & { name: string })[]> {
-  const rows = await read<object>(store, listRows(store, { like: `${prefix}%` }))
+  const rows = await read<object>(store, listRows(store, { from: prefix, below: `${prefix}~` }))
   return rows.map((row) => numbers<Mark & { name: string }>(row, ['at_ms', 'now_ms']))
 }
 

@@ -1,6 +1,14 @@
 import { sql, type Kysely, type Migration } from 'kysely'
 import type { Dialect } from '../base/databaseUrl'
-import { addCheckedColumn, LONG_TEXT, lookIndex, NUMBER_INDEX, TABLE_OPTIONS } from './dialect'
+import {
+  addCheckedColumn,
+  KEPT_INDEX,
+  LONG_TEXT,
+  lookIndex,
+  MARK_INDEX,
+  NUMBER_INDEX,
+  TABLE_OPTIONS,
+} from './dialect'
 
 /**
  * Every change of the schema, in order, as a plain list: nothing is searched for on a disk that a function has not.
@@ -286,6 +294,12 @@ export const migrations = (dialect: Dialect): Record<string, Migration> => ({
         lookIndex(dialect, 'orders'),
         lookIndex(dialect, 'refunds'),
         'refunds_created ON refunds (out_sub_mch_id, state, created_at)',
+        // For what is forgotten, a bounded number of rows at a time.
+        'revocations_until ON revocations (until_at)',
+        'counters_period ON counters (period)',
+        'anomalies_resolved ON anomalies (resolved_at, id)',
+        ...KEPT_INDEX[dialect],
+        ...MARK_INDEX[dialect],
       ]) {
         await sql`CREATE INDEX ${sql.raw(index)}`.execute(db)
       }
@@ -299,6 +313,7 @@ export const migrations = (dialect: Dialect): Record<string, Migration> => ({
           PRIMARY KEY (out_sub_mch_id, from_at)
         ) ${sql.raw(TABLE_OPTIONS[dialect])}`.execute(db)
       await sql`CREATE INDEX bill_windows_due ON bill_windows (next_due_at_ms)`.execute(db)
+      await sql`CREATE INDEX bill_windows_of ON bill_windows (out_sub_mch_id, next_due_at_ms)`.execute(db)
     },
   },
 })

@@ -1,25 +1,36 @@
 import type { Selectable } from 'kysely'
-import { MESSAGE_TYPES, SHIPPING, type Message } from '../order/message'
+import { MESSAGE_TYPES, SHIPPING, type Message, type OutboxKind } from '../order/message'
 import type { NewAnomaly } from '../order/anomaly'
 import { sayBeside } from './beside'
-import { databaseNowMs } from './dialect'
+import { databaseNowOnce, isDueOf } from './dialect'
 import type { Store } from './open'
 import type { OrderKey } from './orders'
-import { statement } from './statements'
+import { allOf, statement } from './statements'
 import { BIG, type OutboxTable } from './tables'
 import { nowPlus, numbers, one, read, write, writeOne, type Outcome } from './transaction'
 
 /** Where messages wait. They are written beside the moves they tell of (see beside.ts). */
 export type DueMessage = Message & { next_due_at_ms: number }
 
+/**
+ * One index range for each type, each cut off by its own limit: what is due for the one consumer, or for a newer version, is
+ * not read to find what is due for the other.
+ */
 const selectDue = statement<{ limit: number }, 'merchant' | 'shipping'>((db, given, store, consumer) => {
-  const due = db
-    .selectFrom('outbox')
+  const dueOf = (type: OutboxKind) =>
+    db
+      .selectFrom('outbox')
+      .selectAll()
+      .where(isDueOf(store.dialect, type))
+      .orderBy('type')
+      .orderBy('next_due_at_ms')
+      .limit(given.limit)
+  if (consumer === 'shipping') return dueOf(SHIPPING)
+  return db
+    .selectFrom(allOf(MESSAGE_TYPES.map(dueOf)).as('due'))
     .selectAll()
-    .where('next_due_at_ms', '<=', databaseNowMs(store.dialect))
     .orderBy('next_due_at_ms')
     .limit(given.limit)
-  return consumer === 'merchant' ? due.where('type', 'in', MESSAGE_TYPES) : due.where('type', '=', SHIPPING)
 })
 
 /** For the merchant. */
@@ -35,7 +46,7 @@ const selectDueAlarms = statement<object>((db, _, store) =>
     .where('out_sub_mch_id', '=', '')
     .where('out_trade_no', '=', '')
     .where('type', '=', 'anomaly')
-    .where('next_due_at_ms', '<=', databaseNowMs(store.dialect))
+    .where('next_due_at_ms', '<=', databaseNowOnce(store.dialect))
     // By the index of what belongs to one order: sorted, a long backlog would be read by when it is due.
     .limit(ALARMS_MAX),
 )

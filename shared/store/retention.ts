@@ -5,9 +5,9 @@ import { isSettled, REFUND_STATES } from '../order/refund'
 import { isOpen, ORDER_STATES } from '../order/state'
 import type { Store } from './open'
 import type { OrderKey } from './orders'
-import { statement } from './statements'
+import { allOf, statement } from './statements'
 import type { Tables } from './tables'
-import { one, read, write, type Outcome, type Say } from './transaction'
+import { numbers, one, read, write, writeOne, type Outcome, type Say } from './transaction'
 
 /**
  * What is kept of a person, and for how long. An order is over when it is in no state that waits for anything, when
@@ -69,26 +69,75 @@ const isOver =
       ),
     ])
 
-const selectRows = statement<Given & { before: number; limit: number }>((db, given) =>
-  db
+/** Which row a page begins behind; the values are those of its index, in its order. */
+export type KeptPlace = OrderKey & Pick<Order, 'updated_at'>
+export const FIRST_KEPT: KeptPlace = { updated_at: -1, out_sub_mch_id: '', out_trade_no: '' }
+
+/** Orders that are not over are part of the page: they may be many, and no page reads more rows than it has. */
+const selectKept = statement<Given & KeptPlace & { before: number; limit: number }>((db, given) => {
+  const kept = db
     .selectFrom('orders')
     .select(['out_sub_mch_id', 'out_trade_no', 'version', 'state', 'payer_field', 'payer_id', 'caller'])
-    .select('updated_at')
+    .select(['updated_at', 'next_due_at_ms'])
     .where('purged_at', 'is', null)
     .where('updated_at', '<', given.before)
-    .where(isOver(given))
+    .limit(given.limit)
+  const sameSecond = kept.where('updated_at', '=', given.updated_at)
+  const page = db
+    .selectFrom(
+      allOf([
+        sameSecond
+          .where('out_sub_mch_id', '=', given.out_sub_mch_id)
+          .where('out_trade_no', '>', given.out_trade_no)
+          .orderBy('out_trade_no'),
+        sameSecond
+          .where('out_sub_mch_id', '>', given.out_sub_mch_id)
+          .orderBy('out_sub_mch_id')
+          .orderBy('out_trade_no'),
+        kept
+          .where('updated_at', '>', given.updated_at)
+          .orderBy('updated_at')
+          .orderBy('out_sub_mch_id')
+          .orderBy('out_trade_no'),
+      ]).as('ranges'),
+    )
+    .selectAll()
     .orderBy('updated_at')
-    .limit(given.limit),
-)
+    .orderBy('out_sub_mch_id')
+    .orderBy('out_trade_no')
+    .limit(given.limit)
+  return db
+    .selectFrom(page.as('orders'))
+    .selectAll()
+    .select((eb) => eb.and([isOver(given)(eb)]).as('is_over'))
+    .orderBy('updated_at')
+    .orderBy('out_sub_mch_id')
+    .orderBy('out_trade_no')
+})
 
-/** Orders that are over and have not changed since `before` (epoch seconds), the oldest first. */
-export const listPurgeable = (
+/**
+ * Of the first orders behind `after` that have not changed since `before` (epoch seconds), the oldest first, those that are
+ * over. `last`: the last one that was looked at, if there may be more behind it.
+ */
+export async function listPurgeable(
   store: Store,
-  page: { nowS: number; before: number; limit: number },
-): Promise<Purgeable[]> => {
-  const { before, limit } = page
-  return read<Purgeable>(store, selectRows(store, { before, limit, sent_by: page.nowS - MESSAGE_LIFE_S }))
+  { nowS, ...page }: { nowS: number; before: number; limit: number; after?: KeptPlace },
+): Promise<{ orders: Purgeable[]; last: KeptPlace | undefined }> {
+  const { before, limit, after = FIRST_KEPT } = page
+  const given = { before, limit, ...placeOf(after), sent_by: nowS - MESSAGE_LIFE_S }
+  const rows = (await read<object>(store, selectKept(store, given))).map((row) =>
+    numbers<Purgeable & { is_over: number }>(row, ['updated_at', 'is_over']),
+  )
+  const last = rows.length < limit ? undefined : rows.at(-1)
+  const orders = rows.flatMap(({ is_over, ...order }) => (is_over ? [order] : []))
+  return { orders, last: last && placeOf(last) }
 }
+
+export const placeOf = ({ updated_at, out_sub_mch_id, out_trade_no }: KeptPlace): KeptPlace => ({
+  updated_at,
+  out_sub_mch_id,
+  out_trade_no,
+})
 
 type OrderValues = Given &
   OrderKey &
@@ -190,14 +239,51 @@ async function sayPurge(store: Store, say: Say, order: Purgeable, nowS: number, 
   await say(purgeNotes(store, key))
 }
 
-const forgetNotesRows = statement<{ before: number }>((db, given) =>
+/** An anomaly that was resolved, in the order of their index. */
+export type ResolvedPlace = { resolved_at: number; id: string }
+export const FIRST_RESOLVED: ResolvedPlace = { resolved_at: -1, id: '' }
+
+const selectResolved = statement<ResolvedPlace & { before: number; limit: number }>((db, given) => {
+  const resolved = db
+    .selectFrom('anomalies')
+    .select(['id', 'resolved_at', 'resolution'])
+    .where('resolved_at', '<', given.before)
+    .limit(given.limit)
+  return db
+    .selectFrom(
+      allOf([
+        resolved.where('resolved_at', '=', given.resolved_at).where('id', '>', given.id).orderBy('id'),
+        resolved.where('resolved_at', '>', given.resolved_at).orderBy('resolved_at').orderBy('id'),
+      ]).as('ranges'),
+    )
+    .selectAll()
+    .orderBy('resolved_at')
+    .orderBy('id')
+    .limit(given.limit)
+})
+
+/** The first anomalies behind `after` that were resolved before then (epoch seconds), and whether something is noted of each. */
+export async function listResolved(
+  store: Store,
+  { after = FIRST_RESOLVED, ...page }: { before: number; limit: number; after?: ResolvedPlace },
+): Promise<(ResolvedPlace & { isNoted: boolean })[]> {
+  const rows = await read<object>(store, selectResolved(store, { ...page, ...after }))
+  return rows.map((row) => {
+    const { id, resolved_at, resolution } = numbers<ResolvedPlace & { resolution: string | null }>(row, [
+      'resolved_at',
+    ])
+    return { id, resolved_at, isNoted: resolution !== null }
+  })
+}
+
+const forgetNoteRow = statement<ResolvedPlace>((db, given) =>
   db
     .updateTable('anomalies')
     .set({ resolution: null })
-    .where('resolved_at', '<', given.before)
-    .where('resolution', 'is not', null),
+    .where('id', '=', given.id)
+    .where('resolved_at', '=', given.resolved_at),
 )
 
-/** What somebody wrote about an anomaly that was resolved before then, also of one about no single order. */
-export const forgetNotes = (store: Store, before: number): Promise<Outcome> =>
-  write(store, async (say) => void (await say(forgetNotesRows(store, { before }))))
+/** What somebody wrote about it. `lost`: it has been opened again, and is another matter. */
+export const forgetNote = (store: Store, { id, resolved_at }: ResolvedPlace): Promise<Outcome> =>
+  writeOne(store, forgetNoteRow(store, { id, resolved_at }))

@@ -1,8 +1,9 @@
 import { sql } from 'kysely'
 import { Fault } from '../base/errors'
+import { firstRows } from './dialect'
 import type { Store } from './open'
 import { deletion, statement } from './statements'
-import { read, unlessTaken, write, writeOne } from './transaction'
+import { read, unlessTaken, write, writeUpTo } from './transaction'
 
 type Revocation = { id: string; at: number; until: number }
 
@@ -48,10 +49,12 @@ export async function revoke(store: Store, revocation: Revocation): Promise<void
   throw new Fault('database_unavailable', { cause: new Error('lost every race for a revocation') })
 }
 
-const forgetRows = statement<{ now: number }>((db, given) =>
-  deletion(db, sql`delete from revocations where until_at < ${given.now}`),
-)
+const forgetRows = statement<{ now: number; limit: number }>((db, given, { dialect }) => {
+  const where = sql`until_at < ${given.now}`
+  const rows = firstRows(dialect, 'revocations', { where, by: ['until_at'], limit: given.limit })
+  return deletion(db, sql`delete from revocations ${rows}`)
+})
 
-/** The sessions they were about have expired. */
-export const forgetRevocations = (store: Store, now: number): Promise<unknown> =>
-  writeOne(store, forgetRows(store, { now }))
+/** The sessions they were about have expired; no more of them at once than `limit`. */
+export const forgetRevocations = (store: Store, now: number, limit: number): Promise<'all' | 'more'> =>
+  writeUpTo(store, forgetRows(store, { now, limit }), limit)

@@ -1,8 +1,9 @@
 import { sql } from 'kysely'
 import { Fault } from '../base/errors'
+import { firstRows } from './dialect'
 import type { Store } from './open'
 import { deletion, statement } from './statements'
-import { insertOne, writeOne } from './transaction'
+import { insertOne, writeUpTo } from './transaction'
 
 type Once = { kind: string; id: string; until: number }
 
@@ -22,10 +23,12 @@ export async function spend(store: Store, once: Once): Promise<boolean> {
   return outcome === 'done'
 }
 
-const forgetRows = statement<{ now: number }>((db, given) =>
-  deletion(db, sql`delete from spent where until_at < ${given.now}`),
-)
+const forgetRows = statement<{ now: number; limit: number }>((db, given, { dialect }) => {
+  const where = sql`until_at < ${given.now}`
+  const rows = firstRows(dialect, 'spent', { where, by: ['until_at'], limit: given.limit })
+  return deletion(db, sql`delete from spent ${rows}`)
+})
 
-/** What has expired needs no remembering. */
-export const forgetSpent = (store: Store, now: number): Promise<unknown> =>
-  writeOne(store, forgetRows(store, { now }))
+/** What has expired needs no remembering; no more of it at once than `limit`. */
+export const forgetSpent = (store: Store, now: number, limit: number): Promise<'all' | 'more'> =>
+  writeUpTo(store, forgetRows(store, { now, limit }), limit)

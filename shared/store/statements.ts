@@ -1,4 +1,11 @@
-import type { Compilable, CompiledQuery, Kysely, RawBuilder } from 'kysely'
+import {
+  sql,
+  type Compilable,
+  type CompiledQuery,
+  type Expression,
+  type Kysely,
+  type RawBuilder,
+} from 'kysely'
 import type { Store } from './open'
 import type { Tables } from './tables'
 
@@ -56,3 +63,11 @@ export const textOf = (db: Kysely<Tables>, text: RawBuilder<unknown>): Compilabl
 
 /** Written out: Kysely's builder of deletions is in no bundle, and what expires needs three of them. */
 export const deletion = textOf
+
+/** Written out, like deletions: Kysely's UNION is in no bundle. */
+export const allOf = <Row>(ranges: readonly Expression<Row>[]): RawBuilder<Row> =>
+  sql<Row>`(${sql.join(
+    // Each range in a query of its own: SQLite takes ORDER BY and LIMIT of a part in no other way.
+    ranges.map((range) => sql`select * from ${range} as part`),
+    sql` union all `,
+  )})`

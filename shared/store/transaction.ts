@@ -46,6 +46,19 @@ export async function writeOne(store: Store, query: CompiledQuery): Promise<Outc
   }
 }
 
+/**
+ * One statement for as many rows as there are, up to `limit`; it is its own transaction. `more`: it came to the limit, or the
+ * database undid it, so there may be more of them.
+ */
+export async function writeUpTo(store: Store, query: CompiledQuery, limit: number): Promise<'all' | 'more'> {
+  try {
+    return (await store.connection.run(query)).affected < limit ? 'all' : 'more'
+  } catch (error) {
+    lostOrFault(store, error)
+    return 'more'
+  }
+}
+
 /** One insert, which is its own transaction. `lost` says that it may have been kept. */
 export async function insertOne(store: Store, query: CompiledQuery): Promise<Outcome | 'taken'> {
   try {

@@ -79,13 +79,27 @@ export function peopleContract(kind: Kind): void {
       })
 
     test('is forgotten when its period is over, others are not', async () => {
-      const [old, other] = [limit(5), { ...limit(5), name: 'refund_h:x' }]
-      await countOne(store, old, NOW_MS - 3 * MINUTE)
-      await countOne(store, other, NOW_MS - 3 * MINUTE)
-      await forgetCounters(store, 'om:', MINUTE, NOW_MS)
+      const kept = [limit(5), limit(5), limit(5, 60 * MINUTE), limit(5, 24 * 60 * MINUTE)]
+      for (const one of kept) await countOne(store, one, NOW_MS - MINUTE)
+      const over = [limit(5), limit(5, 60 * MINUTE), limit(5, 24 * 60 * MINUTE)]
+      for (const one of over) await countOne(store, one, NOW_MS - 3 * one.periodMs)
+      for (const { periodMs } of over) expect(await forgetCounters(store, periodMs, NOW_MS, 1000)).toBe('all')
       const rows = await store.db.selectFrom('counters').select('name').execute()
-      const names = rows.map(({ name }) => name)
-      expect([names.includes(old.name), names.includes(other.name)]).toEqual([false, true])
+      const names = new Set(rows.map(({ name }) => name))
+      expect(kept.every(({ name }) => names.has(name))).toBe(true)
+      expect(over.some(({ name }) => names.has(name))).toBe(false)
+    })
+
+    test('is forgotten in batches, the oldest periods first', async () => {
+      const old = [5, 3, 4].map((minutes) => ({ ...limit(5), minutes }))
+      for (const one of old) await countOne(store, one, NOW_MS - one.minutes * MINUTE)
+      const left = async () => {
+        const names = old.map(({ name }) => name)
+        const rows = await store.db.selectFrom('counters').select('name').where('name', 'in', names).execute()
+        return old.filter(({ name }) => rows.some((row) => row.name === name)).map(({ minutes }) => minutes)
+      }
+      expect([await forgetCounters(store, MINUTE, NOW_MS, 2), await left()]).toEqual(['more', [3]])
+      expect([await forgetCounters(store, MINUTE, NOW_MS, 2), await left()]).toEqual(['all', []])
     })
   })
 
@@ -101,7 +115,8 @@ export function peopleContract(kind: Kind): void {
 
     test('is forgotten when its time is over', async () => {
       for (const until of [4999, 5000, 5001]) await spend(store, { kind: 'forget', id: `n${until}`, until })
-      await forgetSpent(store, 5000)
+      expect(await forgetSpent(store, 5000, 1)).toBe('more')
+      expect(await forgetSpent(store, 5000, 1000)).toBe('all')
       const rows = await store.db
         .selectFrom('spent')
         .select('id')
@@ -133,7 +148,7 @@ export function peopleContract(kind: Kind): void {
 
     test('is forgotten when the sessions have expired', async () => {
       await revoke(store, { id: 'p:late', at: 1, until: 2 })
-      await forgetRevocations(store, 3)
+      expect(await forgetRevocations(store, 3, 5)).toBe('all')
       expect(await revoked('s', 'p:late', 0)).toBe(false)
     })
   })

@@ -14,9 +14,11 @@ import { insertRefund, listRefunds, moveRefund } from '../../shared/store/refund
 import { isRevoked } from '../../shared/store/revocations'
 import {
   eraseOrder,
-  forgetNotes,
+  forgetNote,
   listPurgeable,
+  listResolved,
   purgeOrder,
+  type KeptPlace,
   type Purgeable,
 } from '../../shared/store/retention'
 import { newOrder, type NewOrder } from '../support/orders'
@@ -40,7 +42,8 @@ export function retentionContract(kind: Kind): void {
     store = open(url)
   })
 
-  const list = async (before = LATER) => listPurgeable(store, { nowS: LATER, before, limit: 1000 })
+  const list = async (before = LATER) =>
+    (await listPurgeable(store, { nowS: LATER, before, limit: 1000 })).orders
   const find = async (number: string): Promise<Purgeable | undefined> =>
     (await list()).find(({ out_trade_no }) => out_trade_no === number)
   const anomalyOf = ({ out_sub_mch_id, out_trade_no }: { out_sub_mch_id: string; out_trade_no: string }) => ({
@@ -106,7 +109,36 @@ export function retentionContract(kind: Kind): void {
     const found = (await list()).map(({ out_trade_no }) => out_trade_no)
     expect(found).toEqual(expect.arrayContaining(numbers))
     expect((await list(AT)).length).toBe(0)
-    expect((await listPurgeable(store, { nowS: LATER, before: LATER, limit: 1 })).length).toBe(1)
+    expect((await listPurgeable(store, { nowS: LATER, before: LATER, limit: 1 })).orders.length).toBe(1)
+  })
+
+  test('passes over what is not over, page by page, each row once, also of one second', async () => {
+    const own = `pages-${kind.dialect}`
+    const keys = []
+    for (let at = 0; at < 7; at++) keys.push(await over({ out_sub_mch_id: at < 3 ? own : `${own}2` }))
+    const stuck = keys.filter((_, at) => at % 3 === 1)
+    await noteAnomalies(store, AT, stuck.map(anomalyOf))
+    for (const [at, { out_trade_no }] of keys.entries())
+      await store.db
+        .updateTable('orders')
+        .set({ updated_at: at < 6 ? 7 : 8 })
+        .where('out_trade_no', '=', out_trade_no)
+        .execute()
+    const numbers: string[] = []
+    let after: KeptPlace | undefined
+    let pages = 0
+    do {
+      const page = { nowS: LATER, before: 9, limit: 2, ...(after ? { after } : {}) }
+      const { orders, last } = await listPurgeable(store, page)
+      numbers.push(...orders.map(({ out_trade_no }) => out_trade_no))
+      after = last
+      pages++
+    } while (after)
+    expect(pages).toBe(4)
+    const wanted = keys.filter((key) => !stuck.includes(key))
+    expect(numbers).toHaveLength(wanted.length)
+    expect(numbers.at(-1)).toBe(keys[6]!.out_trade_no)
+    expect(new Set(numbers)).toEqual(new Set(wanted.map(({ out_trade_no }) => out_trade_no)))
   })
 
   test('purges every text about one order, and nothing that counts', async () => {
@@ -291,7 +323,12 @@ export function retentionContract(kind: Kind): void {
     const keys = [await over(), await over()]
     const ids = keys.map((key) => `second_payment:${key.out_sub_mch_id}:${key.out_trade_no}`)
     await store.db.updateTable('anomalies').set({ resolved_at: LATER }).where('id', '=', ids[1]!).execute()
-    expect(await forgetNotes(store, LATER)).toBe('done')
+    const found = (await listResolved(store, { before: LATER, limit: 1000 })).filter(({ id }) =>
+      ids.includes(id),
+    )
+    expect(found).toEqual([{ id: ids[0], resolved_at: AT, isNoted: true }])
+    expect(await forgetNote(store, { ...found[0]!, resolved_at: AT - 1 })).toBe('lost')
+    expect(await forgetNote(store, found[0]!)).toBe('done')
     const rows = await store.db
       .selectFrom('anomalies')
       .select(['id', 'resolution'])

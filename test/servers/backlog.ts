@@ -1,6 +1,7 @@
 import { sql, type CompiledQuery } from 'kysely'
 import { ORDER_STATES } from '../../shared/order/state'
-import { listDueWindows, listWindowsOf } from '../../shared/store/billWindows'
+import { listDueWindows, listWindowsOf, postponeWindowsOf } from '../../shared/store/billWindows'
+import { forgetCounters } from '../../shared/store/counters'
 import { listDueOrders, listDueRefunds, listUnknownStates, listWork } from '../../shared/store/due'
 import { listMarks } from '../../shared/store/marks'
 import { listAdoptable } from '../../shared/store/notifications'
@@ -8,22 +9,33 @@ import type { Store } from '../../shared/store/open'
 import { listOrdersIn } from '../../shared/store/orders'
 import { listDueMessages, listDueShipping } from '../../shared/store/outbox'
 import { listSucceededRefunds } from '../../shared/store/refunds'
+import { listPurgeable, listResolved } from '../../shared/store/retention'
+import { forgetRevocations } from '../../shared/store/revocations'
+import { forgetSpent } from '../../shared/store/spent'
 import { setUp, unhurried, type ServerKind } from '../contract/ready'
 import { newOrder } from '../support/orders'
 import { newRefund } from '../support/refunds'
 
 /**
- * What the timer reads must not depend on how much is due: each of its lists, with a thousand rows and with a
- * quarter of a million, by what the server says it has read.
+ * What the timer reads must not depend on how much is due, nor on how much is kept: each of its statements for more than one
+ * row, with a thousand rows and with a quarter of a million, by what the server says it has read.
  */
 const FEW = 1_000
 const MANY = 256_000
 const SUB = 'backlog'
-/** The most any list may read, the parts that are put together and sorted included. */
+/** The most any of them may read, the parts that are put together and sorted included. */
 const READ_MAX = 6_000
 
 const page = { out_sub_mch_id: SUB, limit: 60 }
 const window = { out_sub_mch_id: SUB, from: 0, to: 3_000_000_000, after: '', limit: 500 }
+/** Far behind every time that rows here are due at, and behind today. */
+const LATER_MS = 4e12
+/** Of the rows that are resolved and that have not changed: all in one second. */
+const AT = 1_700_000_000
+/** Not all there is: what is deleted with a thousand rows is not there to be doubled. */
+const FORGOTTEN = 300
+const MINUTES = 10_000_000
+const kept = { nowS: 2_000_000_000, before: 2_000_000_000, limit: 200 }
 const LISTS: Record<string, (store: Store) => Promise<unknown>> = {
   'who has work': listWork,
   'new orders': (store) => listDueOrders(store, page, 'new'),
@@ -39,6 +51,22 @@ const LISTS: Record<string, (store: Store) => Promise<unknown>> = {
   'windows of one': (store) => listWindowsOf(store, SUB, 500),
   'orders of a window': (store) => listOrdersIn(store, { ...window, state: 'paid' }),
   'refunds of a window': (store) => listSucceededRefunds(store, window),
+  'orders that are kept': (store) => listPurgeable(store, kept),
+  'orders that are kept, behind one of the same second': (store) =>
+    listPurgeable(store, { ...kept, after: { updated_at: AT, out_sub_mch_id: SUB, out_trade_no: 'b3' } }),
+  'orders that are kept, behind those of another sub-merchant': (store) =>
+    listPurgeable(store, { ...kept, after: { updated_at: AT, out_sub_mch_id: 'a', out_trade_no: 'b3' } }),
+  'resolved anomalies': (store) => listResolved(store, kept),
+  'resolved anomalies, behind one of the same second': (store) =>
+    listResolved(store, { ...kept, after: { resolved_at: AT, id: 'a3' } }),
+}
+
+const WRITES: Record<string, (store: Store) => Promise<unknown>> = {
+  'forget what may be used once': (store) => forgetSpent(store, AT, FORGOTTEN),
+  'forget revocations': (store) => forgetRevocations(store, AT, FORGOTTEN),
+  'forget counters of minutes': (store) => forgetCounters(store, 60_000, Date.now(), FORGOTTEN),
+  'forget counters of days': (store) => forgetCounters(store, 86_400_000, Date.now(), FORGOTTEN),
+  'put off the windows of one': (store) => postponeWindowsOf(store, SUB, 1000),
 }
 
 export function backlogContract({ dialect, start }: ServerKind): void {
@@ -88,11 +116,19 @@ export function backlogContract({ dialect, start }: ServerKind): void {
       async (upTo) => {
         const store = await fill(upTo)
         const read: Record<string, number> = {}
-        for (const [name, list] of Object.entries(LISTS)) read[name] = await readBy(store, list)
+        for (const [name, say] of Object.entries({ ...LISTS, ...WRITES }))
+          read[name] = await readBy(store, say)
+        // As many rows, and none of them due yet.
+        await putOff(store, LATER_MS)
+        for (const [name, say] of Object.entries(LISTS)) read[`${name}, not due`] = await readBy(store, say)
+        await putOff(store, -LATER_MS)
         const tooMuch = Object.entries(read).filter(([, count]) => !(count <= READ_MAX))
         expect(tooMuch).toEqual([])
         // A measure that sees nothing would hold as well.
-        expect(read['late orders']).toBeGreaterThan(0)
+        for (const name of ['late orders', 'orders that are kept', 'resolved anomalies'])
+          expect([name, read[name]! > 0]).toEqual([name, true])
+        for (const name of Object.keys(WRITES).filter((one) => !/days/.test(one)))
+          expect([name, read[name]! >= FORGOTTEN]).toEqual([name, true])
       },
     )
   })
@@ -102,7 +138,12 @@ export function backlogContract({ dialect, start }: ServerKind): void {
     const states = [...ORDER_STATES, 'disputed'] as (typeof ORDER_STATES)[number][]
     const numbers = Array.from({ length: count }, (_, at) => at)
     const orders = numbers.map((at) => ({
-      ...newOrder({ out_sub_mch_id: SUB, state: states[at % states.length]!, created_at: at }),
+      ...newOrder({
+        out_sub_mch_id: SUB,
+        state: states[at % states.length]!,
+        created_at: at,
+        updated_at: AT,
+      }),
       out_trade_no: `b${at}`,
       idempotency_key: null,
       lease_until_ms: 0,
@@ -132,7 +173,8 @@ export function backlogContract({ dialect, start }: ServerKind): void {
           payload: '{}',
           created_at: at,
           attempts: 0,
-          next_due_at_ms: at,
+          // Whatever is due for the one consumer has been so for longer than all that is due for the other.
+          next_due_at_ms: at % 2 ? 1_000_000_000 + at : at,
           delivered_at: null,
           last_error: null,
         })),
@@ -150,6 +192,40 @@ export function backlogContract({ dialect, start }: ServerKind): void {
           claims: '{}',
         })),
       )
+      .execute()
+    await store.db
+      .insertInto('anomalies')
+      .values(
+        numbers.map((at) => ({
+          id: `a${at}`,
+          kind: 'bill_differs' as const,
+          out_sub_mch_id: SUB,
+          out_trade_no: `b${at}`,
+          evidence: '{}',
+          first_at: at,
+          last_at: at,
+          times: 1,
+          resolved_at: AT,
+          resolution: null,
+        })),
+      )
+      .execute()
+    await store.db
+      .insertInto('spent')
+      .values(numbers.map((at) => ({ kind: 'request:server', id: `s${at}`, until_at: at })))
+      .execute()
+    await store.db
+      .insertInto('revocations')
+      .values(numbers.map((at) => ({ id: `r${at}`, at, until_at: at })))
+      .execute()
+    // Minutes of decades ago.
+    await store.db
+      .insertInto('counters')
+      .values(numbers.map((at) => ({ name: `om:${MINUTES + at}`, period: MINUTES + at, used: 1 })))
+      .execute()
+    await store.db
+      .insertInto('marks')
+      .values(numbers.map((at) => ({ name: `erasure:${at}`, at_ms: at, value: '' })))
       .execute()
     await store.db
       .insertInto('bill_windows')
@@ -173,6 +249,11 @@ export function backlogContract({ dialect, start }: ServerKind): void {
       ['outbox', 'created_at', { id: 'm', out_trade_no: 'b' }],
       ['notifications', 'received_at', { id: 'n', out_trade_no: 'none' }],
       ['bill_windows', 'from_at', {}],
+      ['anomalies', 'first_at', { id: 'a', out_trade_no: 'b' }],
+      ['spent', 'until_at', { id: 's' }],
+      ['revocations', 'until_at', { id: 'r' }],
+      ['counters', 'period', { name: 'om:' }],
+      ['marks', 'at_ms', { name: 'erasure:' }],
     ]
     for (const [table, number, names] of numbered) {
       const [row] = (await sql<object>`select * from ${sql.table(table)} limit 1`.execute(store.db)).rows
@@ -189,9 +270,19 @@ export function backlogContract({ dialect, start }: ServerKind): void {
     }
   }
 
+  /** All that waits, by so much. */
+  async function putOff(store: Store, ms: number): Promise<void> {
+    for (const table of ['orders', 'refunds', 'outbox', 'bill_windows'])
+      await sql`update ${sql.table(table)} set next_due_at_ms = next_due_at_ms + ${sql.lit(ms)}`.execute(
+        store.db,
+      )
+    await analyse(store)
+  }
+
   const analyse = (store: Store) =>
     (dialect === 'mysql'
-      ? sql`analyze table orders, refunds, outbox, notifications, bill_windows`
+      ? sql`analyze table orders, refunds, outbox, notifications, bill_windows, anomalies, spent, revocations,
+          counters, marks`
       : sql`vacuum analyze`
     ).execute(store.db)
 }

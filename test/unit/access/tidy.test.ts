@@ -35,3 +35,28 @@ test('the timer forgets what has expired, and nothing that still counts', async 
   // Refunds are limited by the day.
   expect((await names()).some((name) => name.startsWith('rp:'))).toBe(true)
 })
+
+test('after a full batch the next run goes on, and otherwise the timer rests for ten minutes', async () => {
+  town = await openTown()
+  const fill = (count: number) =>
+    town.store.db
+      .insertInto('spent')
+      .values(
+        Array.from({ length: count }, (_, at) => ({ kind: 'old', id: `n${at}`, until_at: 1_000_000 + at })),
+      )
+      .execute()
+  const left = async () =>
+    (await town.store.db.selectFrom('spent').select('id').where('kind', '=', 'old').execute()).length
+  await fill(2500)
+  const seen: number[] = []
+  for (let run = 0; run < 3; run++) {
+    await town.runFor(20)
+    seen.push(await left())
+  }
+  expect(seen).toEqual([1500, 500, 0])
+  await fill(1)
+  await town.runFor(580)
+  expect(await left()).toBe(1)
+  await town.runFor(40)
+  expect(await left()).toBe(0)
+})

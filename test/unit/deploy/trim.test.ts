@@ -572,7 +572,7 @@ describe('queries', () => {
       ],
       sayCount: (it, given) => [it.sayCount(given, sayOf(given), limit, 7, () => undefined)],
       count: (it, given) => [it.count(given, limit, 7)],
-      forgetCounters: (it, given) => [it.forgetCounters(given, 'om:', 60_000, 7)],
+      forgetCounters: (it, given) => [it.forgetCounters(given, 60_000, 7, 20)],
     },
     marks: {
       findMark: (it, given) => [it.findMark(given, 'timer')],
@@ -591,12 +591,12 @@ describe('queries', () => {
     },
     spent: {
       spend: (it, given) => [it.spend(given, { kind: "o'kind", id: 'x', until: 7 })],
-      forgetSpent: (it, given) => [it.forgetSpent(given, 7)],
+      forgetSpent: (it, given) => [it.forgetSpent(given, 7, 20)],
     },
     revocations: {
       isRevoked: (it, given) => [it.isRevoked(given, { session: 's', payer: "o'p", began: 7 })],
       revoke: (it, given) => [it.revoke(given, { id: "o'p", at: 7, until: 8 })],
-      forgetRevocations: (it, given) => [it.forgetRevocations(given, 7)],
+      forgetRevocations: (it, given) => [it.forgetRevocations(given, 7, 20)],
     },
     merchants: {
       findGeneration: (it, given) => [it.findGeneration(given)],
@@ -643,7 +643,9 @@ describe('queries', () => {
       purgeOrder: (it, given) => [it.purgeOrder(given, order, 7)],
       eraseOrder: (it, given) =>
         [order, { ...order, caller: 'p:x' }].map((one) => it.eraseOrder(given, one, 7)),
-      forgetNotes: (it, given) => [it.forgetNotes(given, 7)],
+      placeOf: () => [],
+      listResolved: (it, given) => [it.listResolved(given, { before: 7, limit: 20 })],
+      forgetNote: (it, given) => [it.forgetNote(given, { id: "it's", resolved_at: 7 })],
     },
   }
   const names = Object.keys(calls) as (keyof Modules)[]
@@ -715,7 +717,7 @@ describe('queries', () => {
       // Each kind, and each way of putting it that the trimmed compiler must know.
       const texts = new Set(trimmed.map(({ sql }) => sql))
       const like = (shape: RegExp) => [...texts].filter((sql) => shape.test(sql)).length
-      expect([like(/^select/), like(/^update/), like(/^insert/), like(/^delete/)]).toEqual([48, 55, 13, 4])
+      expect([like(/^select/), like(/^update/), like(/^insert/), like(/^delete/)]).toEqual([49, 55, 13, 4])
       for (const shape of [
         / limit /,
         / order by \S+ desc/,

@@ -239,7 +239,7 @@ describe('is held back', () => {
     await afterDays(29)
     town.pass(2 * DAY)
     const page = { nowS: nowS(town.clock), before: nowS(town.clock) - DAY, limit: 10 }
-    const [decided] = await listPurgeable(town.store, page)
+    const [decided] = (await listPurgeable(town.store, page)).orders
     await refund(number, 80, 'sb01privacy5')
     const before = await town.dump()
     expect(await purgeOrder(town.store, decided!, nowS(town.clock))).toBe('lost')
@@ -247,25 +247,27 @@ describe('is held back', () => {
   })
 })
 
+/** As many as told that are in every way like the one that is paid. */
+async function copyOrder(number: string, count: number): Promise<void> {
+  const row = await town.store.db.selectFrom('orders').selectAll().executeTakeFirstOrThrow()
+  const copies = Array.from({ length: count }, (_, at) => ({
+    ...(row as unknown as Order),
+    out_trade_no: `${number}x${at}`,
+    idempotency_key: `k${at}`,
+    purchase_slot: null,
+    quote_jti: null,
+  }))
+  // SQLite takes no more values than this in one statement.
+  while (copies.length > 0) await town.store.db.insertInto('orders').values(copies.splice(0, 250)).execute()
+}
+const left = async () =>
+  (await town.store.db.selectFrom('orders').select('state').where('purged_at', 'is', null).execute()).length
+
 test('a full batch is followed by the rest with the next run, an empty one by a pause', async () => {
   await open()
   const number = await placePaid()
   await town.timer()
-  const row = await town.store.db.selectFrom('orders').selectAll().executeTakeFirstOrThrow()
-  await town.store.db
-    .insertInto('orders')
-    .values(
-      Array.from({ length: 250 }, (_, at) => ({
-        ...(row as unknown as Order),
-        out_trade_no: `${number}x${at}`,
-        idempotency_key: `k${at}`,
-        purchase_slot: null,
-        quote_jti: null,
-      })),
-    )
-    .execute()
-  const left = async () =>
-    (await town.store.db.selectFrom('orders').select('state').where('purged_at', 'is', null).execute()).length
+  await copyOrder(number, 250)
   await afterDays(31)
   expect(await left()).toBe(51)
   await town.runFor(20)
@@ -275,4 +277,50 @@ test('a full batch is followed by the rest with the next run, an empty one by a 
   expect(await left()).toBe(251)
   await town.runFor(40)
   expect(await left()).toBeLessThan(251)
+})
+
+test('however much is not over, what is behind it is purged, and what is over later in its turn', async () => {
+  await open()
+  const number = await placePaid()
+  await town.timer()
+  await copyOrder(number, 2500)
+  // The longest unchanged are held back.
+  await town.store.db
+    .updateTable('orders')
+    .set({ next_due_at_ms: 4e12, updated_at: 1_000_000 })
+    .where('out_trade_no', 'not in', [number, `${number}x7`])
+    .execute()
+  await afterDays(31)
+  expect(await left()).toBe(2501)
+  await town.runFor(20)
+  expect(await left()).toBe(2499)
+  await town.store.db.updateTable('orders').set({ next_due_at_ms: null }).execute()
+  await town.runFor(580)
+  expect(await left()).toBe(2499)
+  await town.runFor(280)
+  expect(await left()).toBe(0)
+})
+
+test('however many anomalies were resolved, what is noted of each goes, and it is noted how far that has come', async () => {
+  await open()
+  const { out_sub_mch_id } = town.app.merchants.first
+  await town.store.db
+    .insertInto('anomalies')
+    .values(
+      Array.from({ length: 450 }, (_, at) => ({
+        ...{ id: `bill_differs:${out_sub_mch_id}:a ${at}`, kind: 'bill_differs' as const, out_sub_mch_id },
+        ...{ out_trade_no: '', evidence: '{}', first_at: 1, last_at: 1, times: 1 },
+        ...{ resolved_at: 1_000_000 + (at % 2), resolution: PRIVATE },
+      })),
+    )
+    .execute()
+  const noted = async () =>
+    (await town.store.db.selectFrom('anomalies').select('id').where('resolution', 'is not', null).execute())
+      .length
+  const seen: number[] = []
+  for (let run = 0; run < 3; run++) {
+    await town.runFor(20)
+    seen.push(await noted())
+  }
+  expect(seen).toEqual([250, 50, 0])
 })
