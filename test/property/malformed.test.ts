@@ -41,7 +41,7 @@ async function start(scene: Scene): Promise<void> {
   suffix = scene.suffix
   spoil = (answer) => answer
   shop = await openShop({
-    env: { CLOSE_NOT_BEFORE: '0' },
+    env: { CLOSE_NOT_BEFORE: '0', MERCHANT_LOOKS_PER_MINUTE: '1000000' },
     wrapPost: (post) => async (url, body, options) => {
       const answer = await post(url, body, options)
       if (!url.endsWith(`/${suffix}`)) return answer

@@ -126,7 +126,7 @@ export const MICRO_PLANTS: readonly MicroPlant[] = [
     edits: [
       {
         file: 'shared/payments/create.ts',
-        find: 'if (found.flag !== null || isSpent(found) || isTooLate(payments, found)) {',
+        find: 'if (found.flag !== null || isSpent(found) || found.sends >= SENDS_MAX || isTooLate(payments, found)) {',
         replace: 'if (found.flag !== null || isSpent(found)) {',
       },
     ],

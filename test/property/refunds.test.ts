@@ -86,6 +86,7 @@ test('refunds never add up to more than was paid, and what is known is true', as
       REFUND_HOUR_MAX_FEN: '999999999',
       REFUND_DAY_MAX_FEN: '999999999',
       CLOUD_PAY_PER_MINUTE: '100000',
+      MERCHANT_LOOKS_PER_MINUTE: '1000000',
     },
   })
   const met: Record<string, number> = {}

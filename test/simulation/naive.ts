@@ -66,9 +66,8 @@ export const READ_THEN_WRITE: Plant = {
     // Everybody who wants to know asks.
     {
       file: 'shared/store/orders.ts',
-      find: 'return writeOne(store, claimRow(store, { out_sub_mch_id, out_trade_no, minus_ms: -intervalMs }))',
-      replace: `await writeOne(store, claimRow(store, { out_sub_mch_id, out_trade_no, minus_ms: -intervalMs }))
-  return 'done'`,
+      find: 'await one(say(claimRow(store, { out_sub_mch_id, out_trade_no, minus_ms: -intervalMs })))',
+      replace: 'await say(claimRow(store, { out_sub_mch_id, out_trade_no, minus_ms: -intervalMs }))',
     },
     // The database would refuse what is told twice; a log table would not.
     {

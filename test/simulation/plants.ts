@@ -464,8 +464,8 @@ export const PLANTS: readonly Plant[] = [
     also: [
       {
         file: 'shared/payments/close.ts',
-        find: "if ((current.state !== 'created' && current.state !== 'pending') || isMicro(current)) return current",
-        replace: "if (current.state !== 'created' && current.state !== 'pending') return current",
+        find: "if ((current.state !== 'created' && current.state !== 'pending') || isMicro(current))",
+        replace: "if (current.state !== 'created' && current.state !== 'pending')",
       },
       {
         file: 'shared/payments/close.ts',
