@@ -57,6 +57,10 @@ async function main(): Promise<void> {
       command: ['npm', 'run', '--silent', 'fuzz'],
       env: { RUNS: runs, SEED: seed },
     },
+    {
+      title: 'The bill of a thousand sub-merchants, within its day',
+      command: ['npx', 'tsx', 'test/proof/billDay.ts'],
+    },
     { title: 'A crash at every await', command: ['npm', 'run', '--silent', 'crash-everywhere'] },
     {
       title: 'Races on a real MariaDB and a real PostgreSQL',
