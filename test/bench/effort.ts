@@ -11,6 +11,8 @@ export type Effort = {
   /** Operations in a batch whose CPU time is taken. */
   moves: number
   signatures: { hmac: number; rsa: number }
+  /** Rows that are due, each time more; how often the timer's lists are read of them; and whose bill is compared. */
+  timer: { due: number[]; reads: number; merchants: number; orders: number }
 }
 
 const pairs = Number(process.env['BENCH_PAIRS'] ?? 25)
@@ -23,6 +25,7 @@ const FULL: Effort = {
   processes: 5,
   moves: 2000,
   signatures: { hmac: 5000, rsa: 20 },
+  timer: { due: [1_000, 200_000, 1_000_000], reads: 25, merchants: 1000, orders: 10_000 },
 }
 
 /** Every row once: that it runs, and nothing about how fast. */
@@ -34,6 +37,7 @@ const SMOKE: Effort = {
   processes: 1,
   moves: 10,
   signatures: { hmac: 10, rsa: 1 },
+  timer: { due: [1_000], reads: 1, merchants: 3, orders: 12 },
 }
 
 export const isSmoke = process.argv.includes('--smoke')

@@ -19,6 +19,10 @@ import { lookAround, PEERS_FOLDER, type ServerDialect } from './missing'
 import { loadText, openReport, resultsText } from './report'
 import { bundleFolder, coldMysql, coldPostgres, coldWechatpay } from './rows'
 import { loads, moves, signing, sizes, warm } from './rows'
+import { backlogs, billOfDay, idleRuns } from './timer'
+
+/** Only what concerns the timer, and no file. */
+const isTimerOnly = process.argv.includes('--timer')
 
 /** `npm run bench`: every row, and RESULTS.md. With `--smoke` every row once, to see that it runs, and no file. */
 async function main(): Promise<void> {
@@ -46,28 +50,41 @@ async function main(): Promise<void> {
       CLOUD_PAY_CA_FILE: certificates.caFile,
       DATABASE_URL: database,
     })
-    sizes(report)
-    await loads(report)
-    await signing(report, peers, { RSA_PRIVATE_KEY_FILE: rsa.private, RSA_PUBLIC_KEY_FILE: rsa.public })
+    const timerRows = async (dialect: ServerDialect, server: Server) => {
+      await backlogs(report, dialect, await freshSchema(dialect, server))
+      await idleRuns(report, dialect, await freshSchema(dialect, server))
+    }
+    if (!isTimerOnly) {
+      sizes(report)
+      await loads(report)
+      await signing(report, peers, { RSA_PRIVATE_KEY_FILE: rsa.private, RSA_PUBLIC_KEY_FILE: rsa.public })
+    }
     if (servers.includes('mysql')) {
       const server = await startMariadb()
       running.push(server)
-      const env = envFor(await freshSchema('mysql', server))
-      await coldMysql(report, server, env)
-      if (peers.includes('wechatpay-node-v3')) {
-        const wechat = { CLOUD_PAY_BASE_URL: far.wechat, WECHATPAY_KEY_FILE: rsa.private }
-        await coldWechatpay(report, env, { ...env, ...wechat })
+      if (!isTimerOnly) {
+        const env = envFor(await freshSchema('mysql', server))
+        await coldMysql(report, server, env)
+        if (peers.includes('wechatpay-node-v3')) {
+          const wechat = { CLOUD_PAY_BASE_URL: far.wechat, WECHATPAY_KEY_FILE: rsa.private }
+          await coldWechatpay(report, env, { ...env, ...wechat })
+        }
+        await warm(report, server, env)
+        await moves(report, 'mysql', server, env)
       }
-      await warm(report, server, env)
-      await moves(report, 'mysql', server, env)
+      await timerRows('mysql', server)
     }
     if (servers.includes('postgres')) {
       const server = await startPostgres()
       running.push(server)
-      const env = envFor(await freshSchema('postgres', server))
-      await coldPostgres(report, server, env)
-      await moves(report, 'postgres', server, env)
+      if (!isTimerOnly) {
+        const env = envFor(await freshSchema('postgres', server))
+        await coldPostgres(report, server, env)
+        await moves(report, 'postgres', server, env)
+      }
+      await timerRows('postgres', server)
     }
+    await billOfDay(report)
   } finally {
     await Promise.all(running.map((one) => one.stop()))
     rmSync(dir, { recursive: true, force: true })
@@ -77,7 +94,7 @@ async function main(): Promise<void> {
   console.log()
   if (isSmoke) {
     console.log(`${report.rows.length} rows ran once, in ${tookS.toFixed(0)} s; their figures say nothing.`)
-  } else {
+  } else if (!isTimerOnly) {
     const file = join(__dirname, 'RESULTS.md')
     const text = resultsText(report, { commit, loadBefore, tookS, leftOut })
     writeFileSync(file, text)
