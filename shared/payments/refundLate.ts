@@ -31,7 +31,8 @@ export async function refundAutomatically(
   // Without a list it may do before the first transmission: see refundAsking.ts.
   if (list.read ? !list.fits : list.is !== 'silent') return
   if (list.read && isUnexplained(fresh.evidence.meaning, list, list.order.reserved_fen)) return
-  const refund_fee = list.order.total_fee - list.order.reserved_fen
+  const outsideFen = list.read ? list.outsideFen : 0
+  const refund_fee = list.order.total_fee - list.order.reserved_fen - outsideFen
   if (refund_fee <= 0) return
   const prefix = payments.merchants.ofNumber(order.out_trade_no)!.order_prefix
   const matter = attempts.length === 0 ? order.out_trade_no : `${order.out_trade_no} ${attempts.length}`

@@ -23,6 +23,8 @@ export type RefundList =
       order: Order
       /** Nothing listed had to be left out because our own promises leave no room for it. */
       fits: boolean
+      /** What went back upstream by refunds that have failed here: it is in no sum of ours, and cannot go back again. */
+      outsideFen: number
       numbers: ReadonlySet<string>
     }
   /** `silent` and `refused`: a signed answer without a list, see `ReadList`. */
@@ -58,7 +60,6 @@ export async function importRefunds(
   }
   let current = order
   let fits = true
-  // What went back upstream and is not in our sum.
   let outsideFen = 0
   for (const listed of list.refunds) {
     const one = await importOne(payments, current, listed)
@@ -71,6 +72,7 @@ export async function importRefunds(
     read: true,
     order: current,
     fits: fits && current.reserved_fen + outsideFen <= current.total_fee,
+    outsideFen,
     numbers,
   }
 }

@@ -54,6 +54,32 @@ describe('an attempt that is refused', () => {
     expect(asks().every(({ refund_fee }) => refund_fee === 1880)).toBe(true)
   })
 
+  test('and went back all the same is followed by none: a person is told, and after twenty looks the order has a flag', async () => {
+    let isFirst = true
+    await open({
+      // It arrives twice: the first copy is refused, the second one is taken, and we hear the refusal.
+      wrapPost: (post) => async (url, body, options) => {
+        if (!url.endsWith('/refund') || !isFirst) return post(url, body, options)
+        isFirst = false
+        shop.faults['refund'] = ['104']
+        const refusal = await post(url, body, options)
+        await post(url, body, { ...options, beforeSend: async () => undefined })
+        return refusal
+      },
+    })
+    const number = await paidLate()
+    await shop.runFor(40)
+    expect([asks().length, await money(number)]).toEqual([2, ['paid_after_close', 0, 0]])
+    await shop.runFor(HOUR + 100)
+    for (let day = 0; day < 25; day++) {
+      await shop.allDue()
+      await shop.timer()
+    }
+    expect(asks()).toHaveLength(2)
+    expect((await told()).sort()).toEqual(['order_unresolved', 'refund_mismatch', 'refund_unresolved'])
+    expect((await shop.order(number)).flag).toBe('unresolved')
+  })
+
   test('is not forgotten because a clerk refunds a part: the rest goes back', async () => {
     await open()
     const number = await paidLate()
