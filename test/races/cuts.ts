@@ -66,6 +66,7 @@ async function openLane(orders: CutOrders, tally: Tally, direct: Session, dice: 
     CLOUD_PAY_TIMEOUT_MS: '1000',
     REFUND_HOUR_MAX_FEN: '999999999',
     REFUND_DAY_MAX_FEN: '999999999',
+    MERCHANT_LOOKS_PER_MINUTE: '1000000',
   }
   const config = readConfig({ ...sandboxEnv(orders.baseUrl, through.href, '127.0.0.1'), ...env })
   const store = openStore(config.database, systemClock)
@@ -84,7 +85,10 @@ async function openLane(orders: CutOrders, tally: Tally, direct: Session, dice: 
       undoneInARow = kept ? 0 : undoneInARow + 1
     },
   })
-  const role = await openRole({ url: through.href, baseUrl: orders.baseUrl, env }, tally, { store })
+  const lookAtWill = true
+  const role = await openRole({ url: through.href, baseUrl: orders.baseUrl, env, lookAtWill }, tally, {
+    store,
+  })
   return {
     role,
     async close() {
@@ -94,17 +98,17 @@ async function openLane(orders: CutOrders, tally: Tally, direct: Session, dice: 
   }
 }
 
-/** Every transaction in this race writes an event, so whether the event is there says whether it was kept. */
+/** Of a transaction that writes an event: whether the event is there says whether it was kept. */
 function cutAtCommit(store: Store, cut: { arm(): void; judge(event: Event): Promise<void> }): void {
   const { connection } = store
   const inTransaction = connection.inTransaction.bind(connection)
   connection.inTransaction = async (work) => {
     let event: Event | undefined
-    cut.arm()
     try {
       await inTransaction((say) =>
         work((query) => {
           if (/^insert into .order_events. /.test(query.sql)) {
+            if (!event) cut.arm()
             const [, number, seq, , kind, , to, detail] = query.parameters
             event = { number: number as string, seq: seq as number, kind, to, detail }
           }

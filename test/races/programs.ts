@@ -8,7 +8,6 @@ import type { Instances } from '../simulation/instances'
 import { startPrograms } from '../simulation/programs'
 import { STRANGER } from '../simulation/merchants'
 import type { World } from '../simulation/world'
-import { unlessTold } from '../support/judging'
 import type { FromActor, PostAnswered, ToPost } from './programActor'
 import { brokenPromises } from './promises'
 import { rows, type Actor, type Result, type Stage } from './stage'
@@ -33,6 +32,8 @@ const DAY_MS = 86_400_000
 const DATABASE_LUCK = [0.06, 0.03, 0.01, 0]
 const QUIET_MS = 3 * DAY_MS
 const ROUNDS_MAX = 400
+/** As in the simulator: after twenty looks in vain a person knows, and there is a look a day. */
+const LOOKS_MAX = 25
 
 const CONFIGS: Record<string, string>[] = [
   {},
@@ -167,6 +168,8 @@ class Batch {
 
     this.#mayAnyFault.now = false
     await Promise.all(actors.map((actor) => actor.ask('calm', undefined)))
+    // A bank that takes no refund would be asked every day for ever, as it should be.
+    this.#sandbox.switches.refundOutcome = 'succeeded'
     await this.#untilQuiet()
     const found = await brokenPromises(stage.session, this.#sandbox, {
       transmissions: this.#transmissions,
@@ -234,19 +237,17 @@ class Batch {
     this.#broken.push(`not quiet after ${ROUNDS_MAX} rounds of the timer`)
   }
 
-  /** How long until each is due, in order. What a person has been told of is looked at for as long as that takes. */
+  /** How long until each is due, in order; after so many looks in vain a person has been told. */
   async #dueMs(): Promise<number[]> {
     const found = [
       ...(await rows(
         this.stage.session,
         `select next_due_at_ms as at_ms from orders where next_due_at_ms is not null
-         and (flag is null or looks + fruitless < 25) and ${unlessTold('orders', 'refund_ceiling')}
-         and ${unlessTold('orders', 'refund_unresolved')}`,
+         and (flag is null or fruitless < ${LOOKS_MAX})`,
       )),
       ...(await rows(
         this.stage.session,
-        `select next_due_at_ms as at_ms from refunds where next_due_at_ms is not null
-         and ${unlessTold('refunds', 'refund_unresolved')}`,
+        `select next_due_at_ms as at_ms from refunds where next_due_at_ms is not null and looks < ${LOOKS_MAX}`,
       )),
     ]
     const nowMs = Date.now()

@@ -48,7 +48,9 @@ export function watch(store: Store, tally: Tally, options: { lookAtWill?: boolea
       await inTransaction((say) =>
         work(async (query) => {
           try {
-            return await say(query)
+            const said = await say(query)
+            // The throttle of looks, turned around: everybody may look at once, so that settling races.
+            return options.lookAtWill && isLookClaim(query) ? { ...said, affected: 1 } : said
           } catch (error) {
             if (errorKind(dialect, error) === 'unique') wasTaken = true
             throw error
@@ -65,8 +67,6 @@ export function watch(store: Store, tally: Tally, options: { lookAtWill?: boolea
     try {
       const said = await run(query)
       if (query.query.kind !== 'UpdateQueryNode' || said.affected === 1) return said
-      // The throttle of looks, turned around: everybody may look at once, so that settling races.
-      if (options.lookAtWill && isLookClaim(query)) return { ...said, affected: 1 }
       tally.lostClaims++
       return said
     } catch (error) {
