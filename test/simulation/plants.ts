@@ -413,6 +413,7 @@ export const PLANTS: readonly Plant[] = [
     find: 'if (refunds.some((one) => one.out_refund_no === out_refund_no))',
     replace: 'if (refunds.length < 0)',
     why: 'of a refund under way it says that it is done, and that it is not; the first to be settled wins',
+    staged: true,
   },
 
   // ── two sub-merchants ────────────────────────────────────────────────────────────────────────────────────────
@@ -446,6 +447,7 @@ export const PLANTS: readonly Plant[] = [
       },
     ],
     why: 'money of a bank that was late by days is taken and forgotten',
+    staged: true,
   },
   {
     name: 'a purge leaves the row as it was',

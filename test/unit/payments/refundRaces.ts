@@ -2,7 +2,7 @@ import { openShop, type Shop, type ShopOptions } from '../../support/shop'
 import { lying, signedText } from '../../support/tamper'
 
 /**
- * What goes wrong about refunds only when two things happen in one moment, or after a silence: staged, because chance
+ * What goes wrong about refunds and late money only when two things happen in one moment, or after a silence: staged, because chance
  * rarely comes by. Each scene says what was violated. `planted.test.ts` plays them again with one guard taken away.
  */
 type Scene = (open: (options?: ShopOptions) => Promise<Shop>) => Promise<string[]>
@@ -107,9 +107,44 @@ const refusedRepeat: Scene = async (open) => {
   return found
 }
 
+/** A signed list names one refund under way twice: as it is, and as done. */
+const namedTwice: Scene = async (open) => {
+  const shop = await open({
+    refundDelayMs: Infinity,
+    wrapPost: lying((content, suffix) => {
+      const list = content[suffix]?.refund_order_content
+      if (suffix !== 'query_refund_order' || !Array.isArray(list)) return
+      const [first] = list.filter((one) => one.out_refund_no === 'sb01r1')
+      if (first) list.push({ ...first, wxpay_refund_order_content_ext: { state: 2 } })
+    }),
+  })
+  const number = await shop.placePaid()
+  await shop.refund(number, R1)
+  await shop.refund(number, { out_refund_no: 'sb01r2', refund_fee: 100 })
+  const { state } = await rowOf(shop, number)
+  return state === 'accepted' ? [] : [`is ${state} by a list that says both`]
+}
+
+/** The texts of a closed order are purged, and then its bank brings money and tells of it once. */
+const paidWhenPurged: Scene = async (open) => {
+  const shop = await open({ env: { CLOSE_NOT_BEFORE: '0' } })
+  const number = await shop.place()
+  await shop.closeOrder(number)
+  const gone = { request_content: '', jsapi_args: '{}', next_due_at_ms: null, purged_at: shop.nowS() }
+  await shop.store.db.updateTable('orders').set(gone).execute()
+  shop.sandbox.pay(number, { late: true })
+  shop.pass(3)
+  await shop.tell(shop.sandbox.notification(number))
+  await shop.timer()
+  const { state } = await shop.order(number)
+  return state === 'closed' ? ['is closed, and its money is with the shop'] : []
+}
+
 export const SCENES: Readonly<Record<string, Scene>> = {
   'a refund that one worker is sending is not released because another finds no room': sentAndWithdrawn,
   'our number with another amount never settles ours': anotherUnderOurNumber,
+  'a list that names a refund twice settles nothing': namedTwice,
+  'money for a purged order is heard of': paidWhenPurged,
   'nothing is sent after a refused repeat, and it has failed after two silences': refusedRepeat,
 }
 
