@@ -340,6 +340,7 @@ const EVENT = [
   'from_state',
   'to_state',
   'detail',
+  'note',
 ] as const
 
 /** What a hand-over changes. */
@@ -353,6 +354,7 @@ const MOVE = [
   'updated_at',
   'version',
   'purged_at',
+  'seen',
 ] as const
 
 export function statements({ quote, mark, nowMs }: Words) {
@@ -417,7 +419,7 @@ export async function insertOrder(
   const event = { seq: version, at: created_at, kind: 'created', from_state: null, to_state: state }
   await db.query('BEGIN', [])
   await say(db, sql.insertOrder, { ...order, lease_ms: LEASE_MS, due_ms: FIRST_LOOK_MS })
-  await say(db, sql.insertEvent, { out_sub_mch_id, out_trade_no, ...event, detail: '{}' })
+  await say(db, sql.insertEvent, { out_sub_mch_id, out_trade_no, ...event, detail: '{}', note: null })
   await db.query('COMMIT', [])
 }
 
@@ -439,6 +441,7 @@ export async function handOver(
     state: 'pending',
     lease_until_ms: 0,
     looks: 0,
+    seen: 0,
     fruitless: 0,
     not_founds: 0,
     jsapi_args,
@@ -461,6 +464,7 @@ export async function handOver(
     from_state: from.state,
     to_state: 'pending',
     detail: '{"by":"create"}',
+    note: null,
   })
   await db.query('COMMIT', [])
 }

@@ -11,6 +11,7 @@ export const CHANGE = {
   state: STATE,
   lease_until_ms: 0,
   looks: 0,
+  seen: 0 as const,
   fruitless: 0,
   not_founds: 0,
   due_in_ms: 20_000,
