@@ -1,7 +1,7 @@
 import { tidyPeople } from '../shared/access/tidy'
 import { appOpener, type App } from '../shared/app'
 import { createLog, describeError, writeLine } from '../shared/base/log'
-import type { Deadline } from '../shared/base/time'
+import { shorter, type Deadline } from '../shared/base/time'
 import { timerDoor, type TimerVisit } from '../shared/http/timer'
 import { createAsk } from '../shared/net/ask'
 import { createSend } from '../shared/net/send'
@@ -56,11 +56,6 @@ export async function run(app: App, { deadline }: TimerVisit): Promise<Record<st
   if (failed.length > 0) throw new Error(`these parts failed: ${failed.join(', ')}`)
   await markTimerRun(app, JSON.stringify(summary))
   return summary
-}
-
-function shorter(deadline: Deadline, ms: number): Deadline {
-  const spareMs = Math.max(0, deadline.remainingMs() - ms)
-  return { remainingMs: () => deadline.remainingMs() - spareMs }
 }
 
 /** The client is kept with its database: it has the access tokens. */

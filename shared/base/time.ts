@@ -21,6 +21,12 @@ export function deadlineAfter(clock: Clock, ms: number): Deadline {
   return { remainingMs: () => endMs - clock.nowMs() }
 }
 
+/** The same, and over after `ms` at the latest. */
+export function shorter(deadline: Deadline, ms: number): Deadline {
+  const spareMs = Math.max(0, deadline.remainingMs() - ms)
+  return { remainingMs: () => deadline.remainingMs() - spareMs }
+}
+
 /**
  * Epoch seconds as RFC 3339 in China's time zone. The offset is written out, so the text means the same instant
  * whatever the reader's zone is; inside we only ever keep the epoch.

@@ -1,7 +1,7 @@
 import { ConfigurationFault } from '../base/config'
 import { Fault } from '../base/errors'
 import { describeError, type Log } from '../base/log'
-import type { Deadline } from '../base/time'
+import { shorter, type Deadline } from '../base/time'
 import { problem, type HttpAnswer } from './answer'
 import { isHttpEvent, readBody, readHead, type HttpRequest } from './event'
 
@@ -66,7 +66,7 @@ export function door<App extends Opened>(
       const found = match(routes, head)
       route = found.route
       const { handle, withinMs, bodyMaxBytes } = route
-      const own = shorter(deadline, withinMs)
+      const own = withinMs === undefined ? deadline : shorter(deadline, withinMs)
       const work = async () => {
         const app = await open()
         log = bound(app.log)
@@ -97,12 +97,6 @@ export function deadlineOf(context: ScfContext): Deadline {
   const { time_limit_in_ms: limitMs = DEFAULT_TIME_MS } = context
   const startMs = performance.now()
   return { remainingMs: () => limitMs - (performance.now() - startMs) }
-}
-
-function shorter(deadline: Deadline, withinMs: number | undefined): Deadline {
-  if (withinMs === undefined) return deadline
-  const spareMs = Math.max(0, deadline.remainingMs() - withinMs)
-  return { remainingMs: () => deadline.remainingMs() - spareMs }
 }
 
 /** What is still going on then goes on; it is only not waited for. */

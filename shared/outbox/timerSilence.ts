@@ -1,5 +1,5 @@
 import { describeError } from '../base/log'
-import type { Deadline } from '../base/time'
+import { shorter, type Deadline } from '../base/time'
 import { inTime } from '../net/send'
 import { findDueAlarm } from '../store/outbox'
 import { deliverOne, recipientsOf, type Outbox } from './deliver'
@@ -25,10 +25,10 @@ export async function tellTimerSilence(
   notices: () => Promise<boolean>,
   deadline: Deadline,
 ): Promise<void> {
-  const startMs = deadline.remainingMs()
-  const limitMs = Math.min(LIMIT_MS, startMs - ANSWER_MS)
+  const limitMs = Math.min(LIMIT_MS, deadline.remainingMs() - ANSWER_MS)
   if (limitMs <= 0) return
-  const forAttemptMs = () => limitMs - RESERVE_MS - (startMs - deadline.remainingMs())
+  const own = shorter(deadline, limitMs)
+  const forAttemptMs = () => own.remainingMs() - RESERVE_MS
 
   const work = async () => {
     if (!(await notices())) return

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import * as v from 'valibot'
 import { Fault } from '../base/errors'
-import { nowS, type Deadline } from '../base/time'
+import { nowS, shorter, type Deadline } from '../base/time'
 import { S } from '../base/validate'
 import { isBlank } from '../cloudpay/echoes'
 import { openNotification, type NotificationFlaw } from '../cloudpay/notification'
@@ -100,13 +100,11 @@ async function lookIfThereIsTime(
   { about: isAbout, out_refund_no }: Hint,
   deadline: Deadline,
 ): Promise<void> {
-  const untilMs = Math.min(LOOK_MAX_MS + SETTLE_RESERVE_MS, deadline.remainingMs())
-  const startMs = deadline.remainingMs()
-  const shorter: Deadline = { remainingMs: () => untilMs - (startMs - deadline.remainingMs()) }
+  const own = shorter(deadline, LOOK_MAX_MS + SETTLE_RESERVE_MS)
   try {
     if (!(await mayLook(payments, 'notification', order))) return
-    if (isAbout === 'order') await lookUpstream(payments, order, shorter)
-    else await lookAtNotified(payments, order, out_refund_no, shorter)
+    if (isAbout === 'order') await lookUpstream(payments, order, own)
+    else await lookAtNotified(payments, order, out_refund_no, own)
   } catch (error) {
     if (!(error instanceof Fault)) throw error
     payments.log({
