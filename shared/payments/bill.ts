@@ -6,9 +6,9 @@ import {
   compareOurs,
   comparePayment,
   compareRefund,
-  emptyReport,
+  noCounts,
   noteUnreadEntry,
-  type BillReport,
+  type BillCounts,
   type Window,
 } from './billCompare'
 import { countDifferent, readEntry } from './billEntries'
@@ -24,6 +24,8 @@ const WINDOW_MAX = 500
 const WINDOW_MIN_S = 60
 /** Of a bill that does not say how long it is, and does not end. */
 const PAGES_MAX = 200
+
+export type BillReport = BillCounts & { complete: boolean }
 
 type WindowOutcome =
   | 'compared'
@@ -43,7 +45,7 @@ export async function reconcileWindow(
   toS: number,
   deadline: Deadline,
 ): Promise<BillReport> {
-  const report = emptyReport()
+  const report: BillReport = { ...noCounts(), complete: true }
   const open: Window[] = [{ fromS, toS }]
   for (let window = open.pop(); window; window = open.pop()) {
     const outcome = await compareWindow(payments, merchant, window, deadline, report)
@@ -67,7 +69,7 @@ export async function compareWindow(
   merchant: KnownMerchant,
   window: Window,
   deadline: Deadline,
-  report: BillReport,
+  report: BillCounts,
 ): Promise<WindowOutcome> {
   const { fromS, toS } = window
   const mayBeCut = toS - fromS > WINDOW_MIN_S
@@ -88,8 +90,7 @@ export async function compareWindow(
   // Its pages ended before its own count, or shifted: what is missing would be taken for missing there.
   if (countDifferent(entries) < (total ?? 0)) return 'unread'
 
-  const before = report.complete
-  report.complete = true
+  let isWhole = true
   const seen = { orders: new Set<string>(), refunds: new Set<string>() }
   for (const { payment, refund, unread } of entries) {
     if (callBudgetMs(payments.settings, deadline) === undefined) return mayBeCut ? 'too_long' : 'no_time'
@@ -105,7 +106,7 @@ export async function compareWindow(
       }
     } catch (error) {
       // One entry does not stop the bill; what could not be compared is compared again.
-      report.complete = false
+      isWhole = false
       payments.log({
         event: 'bill.entry_failed',
         count: 'bill.entry_failed',
@@ -114,10 +115,8 @@ export async function compareWindow(
       })
     }
   }
-  await compareOurs(payments, merchant, window, seen, deadline, report)
-  const isWhole = report.complete
-  report.complete = before && isWhole
-  return isWhole ? 'compared' : 'unread'
+  const isOursWhole = await compareOurs(payments, merchant, window, seen, deadline, report)
+  return isWhole && isOursWhole ? 'compared' : 'unread'
 }
 
 async function readPage(

@@ -18,22 +18,15 @@ import { lookUpstream } from './refresh'
  * One entry of Cloud Pay's bill against our row, and our rows against the bill: number, amount, state and refunds. Every
  * difference that a fresh look does not settle is an anomaly; nothing is put right by guessing.
  */
-export type BillReport = {
+export type BillCounts = {
   payments: number
   refunds: number
   differences: number
   /** Payments and refunds of cash registers that `OTHER_TILLS` names. */
   otherTills: number
-  complete: boolean
 }
 
-export const emptyReport = (): BillReport => ({
-  payments: 0,
-  refunds: 0,
-  differences: 0,
-  otherTills: 0,
-  complete: true,
-})
+export const noCounts = (): BillCounts => ({ payments: 0, refunds: 0, differences: 0, otherTills: 0 })
 
 /** Made from `fromS` up to `toS`, in epoch seconds; the end does not belong to it. */
 export type Window = { fromS: number; toS: number }
@@ -45,7 +38,7 @@ export const noteUnreadEntry = (
   { out_sub_mch_id }: KnownMerchant,
   { at: where, out_trade_no }: Unread,
   fromS: number,
-  report: BillReport,
+  report: BillCounts,
 ): Promise<void> =>
   note(payments, report, {
     kind: 'bill_entry_unread',
@@ -60,7 +53,7 @@ export async function comparePayment(
   merchant: KnownMerchant,
   content: BilledPayment,
   deadline: Deadline,
-  report: BillReport,
+  report: BillCounts,
 ): Promise<void> {
   const { out_trade_no } = content
   report.payments++
@@ -127,7 +120,7 @@ export async function compareRefund(
   merchant: KnownMerchant,
   content: BilledRefund,
   deadline: Deadline,
-  report: BillReport,
+  report: BillCounts,
 ): Promise<void> {
   const { out_refund_no, out_trade_no } = content
   report.refunds++
@@ -171,7 +164,7 @@ const isSucceededThere = ({ state, ended_by }: Refund): boolean => state === 'su
 
 /**
  * The other way: what we say was paid, and what we say went back, has to be in the list. The bill may go by another time
- * than ours, so what is not in this window may be in another: its own query tells as much.
+ * than ours, so what is not in this window may be in another: its own query tells as much. Returns whether each was answered.
  */
 export async function compareOurs(
   payments: Payments,
@@ -179,15 +172,17 @@ export async function compareOurs(
   { fromS, toS }: Window,
   seen: { orders: ReadonlySet<string>; refunds: ReadonlySet<string> },
   deadline: Deadline,
-  report: BillReport,
-): Promise<void> {
+  report: BillCounts,
+): Promise<boolean> {
+  let isWhole = true
   const window = { out_sub_mch_id, from: fromS, to: toS }
   for (const state of ORDER_STATES.filter(hasMoney)) {
     await eachOf(
       (after) => listOrdersIn(payments.store, { ...window, ...after, state }),
       (order) => order.out_trade_no,
       async (order) => {
-        if (!seen.orders.has(order.out_trade_no)) await lookForOrder(payments, order, deadline, report)
+        if (!seen.orders.has(order.out_trade_no))
+          isWhole = (await lookForOrder(payments, order, deadline, report)) && isWhole
       },
     )
   }
@@ -196,9 +191,10 @@ export async function compareOurs(
     (refund) => refund.out_refund_no,
     async (refund) => {
       const isTheirs = isSucceededThere(refund) && !seen.refunds.has(refund.out_refund_no)
-      if (isTheirs) await lookForRefund(payments, refund, deadline, report)
+      if (isTheirs) isWhole = (await lookForRefund(payments, refund, deadline, report)) && isWhole
     },
   )
+  return isWhole
 }
 
 /** Page after page, by the time they were made; of one second by number. */
@@ -221,33 +217,33 @@ async function lookForOrder(
   payments: Payments,
   order: Order,
   deadline: Deadline,
-  report: BillReport,
-): Promise<void> {
+  report: BillCounts,
+): Promise<boolean> {
   const { evidence, learned } = await lookUpstream(payments, order, deadline)
-  if (!learned) report.complete = false
-  if (!learned || (evidence.proves === 'wallet' && evidence.meaning !== 'waiting')) return
+  if (!learned || (evidence.proves === 'wallet' && evidence.meaning !== 'waiting')) return learned
   const { total_fee, state } = order
   await note(payments, report, about(order, 'paid_here_only', { total_fee, state }))
+  return true
 }
 
 async function lookForRefund(
   payments: Payments,
   refund: Refund,
   deadline: Deadline,
-  report: BillReport,
-): Promise<void> {
+  report: BillCounts,
+): Promise<boolean> {
   const order = await findOrder(payments.store, refund)
-  if (!order) return
+  if (!order) return true
   const list = await importRefunds(payments, order, deadline)
   const isNone = list.read ? !list.numbers.has(refund.out_refund_no) : list.is === 'refused'
-  if (!list.read && !isNone) report.complete = false
-  if (!isNone) return
+  if (!isNone) return list.read
   const { out_refund_no, refund_fee } = refund
   const anomaly = about(order, 'refunded_here_only', { out_refund_no, refund_fee })
   await note(payments, report, { ...anomaly, about: out_refund_no })
+  return true
 }
 
-async function note(payments: Payments, report: BillReport, anomaly: NewAnomaly): Promise<void> {
+async function note(payments: Payments, report: BillCounts, anomaly: NewAnomaly): Promise<void> {
   report.differences++
   await raise(payments, anomaly)
 }

@@ -13,7 +13,8 @@ import {
 } from '../store/billWindows'
 import { findMark, setMark } from '../store/marks'
 import { compareWindow, cutInTwo } from './bill'
-import { emptyReport, type BillReport } from './billCompare'
+import { timerRate } from './budget'
+import { noCounts, type BillCounts } from './billCompare'
 import type { KnownMerchant, Payments } from './context'
 import { raise } from './raise'
 
@@ -45,7 +46,7 @@ const UNANSWERED_WAIT_S = 600
 /** The mark: which day has been planned, and for how many sub-merchants, in the order of their ids. */
 const PLAN = 'bill'
 
-export type DailyReport = Omit<BillReport, 'complete'> & { windows: number; unread: number }
+export type DailyReport = BillCounts & { windows: number; unread: number }
 
 /** Returns nothing when there was nothing to do. */
 export async function reconcileDaily(
@@ -53,29 +54,25 @@ export async function reconcileDaily(
   deadline: Deadline,
 ): Promise<DailyReport | undefined> {
   await plan(payments)
-  const report: DailyReport = {
-    windows: 0,
-    unread: 0,
-    payments: 0,
-    refunds: 0,
-    differences: 0,
-    otherTills: 0,
-  }
+  const report = await compareDue(payments, deadline)
+  return report.windows + report.unread === 0 ? undefined : report
+}
+
+async function compareDue(payments: Payments, deadline: Deadline): Promise<DailyReport> {
+  const report: DailyReport = { windows: 0, unread: 0, ...noCounts() }
   for (;;) {
     const due = await listDueWindows(payments.store, WINDOWS_AT_ONCE)
     // Sub-merchants whose other windows have been put off since the list was read.
-    const putOff = new Set<string>()
+    const waiting = new Set<string>()
     for (const window of due) {
-      if (deadline.remainingMs() < WINDOW_MIN_MS) return isIdle(report) ? undefined : report
-      if (putOff.has(window.out_sub_mch_id)) continue
+      if (deadline.remainingMs() < WINDOW_MIN_MS) return report
+      if (waiting.has(window.out_sub_mch_id)) continue
       const outcome = await compareOne(payments, window, deadline, report)
-      if (outcome === 'put_off') putOff.add(window.out_sub_mch_id)
+      if (outcome === 'put_off') waiting.add(window.out_sub_mch_id)
     }
-    if (due.length === 0) return isIdle(report) ? undefined : report
+    if (due.length === 0) return report
   }
 }
-
-const isIdle = ({ windows, unread }: DailyReport): boolean => windows + unread === 0
 
 async function compareOne(
   payments: Payments,
@@ -83,7 +80,7 @@ async function compareOne(
   deadline: Deadline,
   daily: DailyReport,
 ): Promise<'put_off' | undefined> {
-  const { store, merchants, settings } = payments
+  const { store, merchants } = payments
   const { out_sub_mch_id } = window
   const merchant = merchants.find(out_sub_mch_id)
   if (!merchant) {
@@ -92,19 +89,12 @@ async function compareOne(
     return 'put_off'
   }
   if ((await claimWindow(store, window, LEASE_MS)) !== 'done') return undefined
-  const rate = { name: `rate:${out_sub_mch_id}`, periodMs: 60_000, max: settings.perMinute }
+  const rate = timerRate(payments, out_sub_mch_id)
   if ((await useUpTo(store, rate, CALLS)) === 0) {
-    await postponeWindow(store, window, rate.periodMs)
-    await postponeWindowsOf(store, out_sub_mch_id, rate.periodMs)
-    return 'put_off'
+    return putOff(payments, window, rate.periodMs)
   }
-  const report = emptyReport()
   const { from_at: fromS, to_at: toS } = window
-  const outcome = await compareWindow(payments, merchant, { fromS, toS }, deadline, report)
-  daily.payments += report.payments
-  daily.refunds += report.refunds
-  daily.differences += report.differences
-  daily.otherTills += report.otherTills
+  const outcome = await compareWindow(payments, merchant, { fromS, toS }, deadline, daily)
   if (outcome === 'compared') {
     daily.windows++
     await closeWindow(store, window)
@@ -114,14 +104,19 @@ async function compareOne(
     await postponeWindow(store, window, 0)
   } else if (outcome === 'unanswered') {
     daily.unread++
-    await postponeWindow(store, window, UNANSWERED_WAIT_S * 1000)
-    await postponeWindowsOf(store, out_sub_mch_id, UNANSWERED_WAIT_S * 1000)
-    return 'put_off'
+    return putOff(payments, window, UNANSWERED_WAIT_S * 1000)
   } else {
     daily.unread++
     await tryLater(payments, window)
   }
   return undefined
+}
+
+/** This window, which is in hand, and those of its sub-merchant that are due. */
+async function putOff({ store }: Payments, window: BillWindow, inMs: number): Promise<'put_off'> {
+  await postponeWindow(store, window, inMs)
+  await postponeWindowsOf(store, window.out_sub_mch_id, inMs)
+  return 'put_off'
 }
 
 async function tryLater(payments: Payments, window: BillWindow): Promise<void> {

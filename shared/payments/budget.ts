@@ -1,6 +1,7 @@
 import type { Caller } from '../base/caller'
 import type { Order } from '../order/order'
 import { storedPayerHash } from '../base/payer'
+import type { Limit } from '../store/counters'
 import { claimLook, type LookLimits } from '../store/orders'
 import type { Payments } from './context'
 
@@ -59,4 +60,12 @@ function lookLimits({ settings, clock }: Payments, by: Looker, order: Order): Lo
   }
 }
 
+/** What the timer and the daily bill may ask about a sub-merchant's orders. */
+export const timerRate = ({ settings }: Payments, out_sub_mch_id: string): Limit => ({
+  name: `rate:${out_sub_mch_id}`,
+  periodMs: MINUTE_MS,
+  max: settings.perMinute,
+})
+
+/** What of a sub-merchant's limit its payers together may use. */
 export const payersShare = (max: number): number => max - Math.floor(max / 4)

@@ -2,6 +2,7 @@ import { isKnownRefundState } from '../order/refund'
 import { isKnownState } from '../order/state'
 import { useUpTo } from '../store/counters'
 import { listDueOrders, listDueRefunds, type DueOrder, type DueRefund, type Work } from '../store/due'
+import { timerRate } from './budget'
 import type { KnownMerchant, Payments } from './context'
 import type { Silence } from './silence'
 
@@ -43,8 +44,7 @@ export async function pickDue(
     const due = silence.isSilent(out_sub_mch_id)
       ? [{ silent: merchant }]
       : await dueOf(payments, out_sub_mch_id, share, attempt)
-    const name = `rate:${out_sub_mch_id}`
-    const rate = { name, periodMs: 60_000, max: payments.settings.perMinute }
+    const rate = timerRate(payments, out_sub_mch_id)
     const granted = await attempt('rate', async () =>
       due.slice(0, await useUpTo(payments.store, rate, due.length)),
     )
