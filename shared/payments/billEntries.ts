@@ -86,7 +86,7 @@ const readNumber = (given: unknown, max: number): string | undefined =>
 
 /**
  * How many different ones there are, by kind and number: a page that shifted while it was read brings one twice and leaves
- * another out. What says of itself neither counts as itself.
+ * another out. An entry without any number counts as one of its own.
  */
 export function countDifferent(entries: readonly ReadEntry[]): number {
   const named = entries.map(({ payment, refund }) =>

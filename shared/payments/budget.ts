@@ -18,7 +18,7 @@ const MINUTE_MS = 60_000
 
 /** A stampede asks Cloud Pay once in this time. */
 export const LOOK_INTERVAL_MS = 3000
-/** For an answer that says when to try again. */
+/** The shortest Retry-After of an answer that refuses a look. */
 export const LOOK_INTERVAL_S = LOOK_INTERVAL_MS / 1000
 
 /** `notification`: Cloud Pay itself has called. */

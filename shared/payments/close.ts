@@ -100,7 +100,7 @@ export async function pushClosing<O extends Order>(
   const after = await lookUpstream(payments, before.order, deadline)
   if (after.order.state !== 'closing' || !refusal || !saysWaiting(after.evidence)) return after
   // Refused, and the payer can still pay: it is not closing, whoever would like it to.
-  // It may begin to close again, and then not wait for anybody's look of a moment ago.
+  // The next close begins anew, which does not wait for earlier looks; so for three seconds nobody may look.
   await holdLooks(payments.store, order, LOOK_INTERVAL_MS)
   return {
     ...after,

@@ -51,7 +51,7 @@ const LEASE_GRACE_MS = 5000
 const LAST_ASK_S = 60
 /** The identical text again: at once after 3, after three seconds after 103, and not for ever. */
 const ASKS_MAX = 3
-/** Whoever repeats a create for ever asks about it from then on, as often as anybody may. */
+/** After so many transmissions a repeated create only asks what became of the order. */
 const SENDS_MAX = 20
 const ATTEMPTS = 6
 

@@ -33,7 +33,7 @@ export const isOfOtherTill = (
   stranger: Stranger,
 ): boolean =>
   !looksLikeOurs(merchant, stranger, clock.nowMs()) &&
-  settings.otherTills.some((till) => names(till, stranger.place))
+  settings.otherTills.some((till) => isMadeAt(till, stranger.place))
 
 /** Of an entry without a time it is only known that it was made before now. */
 function looksLikeOurs(
@@ -48,5 +48,6 @@ function looksLikeOurs(
   return -CLOCKS_DIFFER_MS <= laterMs && laterMs <= longestMs
 }
 
-const names = (till: Till, place: Place): boolean =>
+/** All that the configuration says of the till is true of the place. */
+const isMadeAt = (till: Till, place: Place): boolean =>
   Object.entries(till).every(([name, value]) => place[name as keyof Till] === value)

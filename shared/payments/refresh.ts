@@ -85,16 +85,25 @@ export async function lookUpstream<O extends Order>(
   }
 }
 
-async function queryEvidence(payments: Payments, order: Order, deadline: Deadline): Promise<Evidence> {
-  const timeoutMs = callBudgetMs(payments.settings, deadline)
-  if (timeoutMs === undefined) return { proves: 'nothing', why: 'no_time_left', rejected: false }
+/** The `query_order` itself. */
+export function askAboutOrder(
+  payments: Payments,
+  order: Parameters<typeof aboutOrder>[1] & Pick<Order, 'out_trade_no' | 'trade_type'>,
+  timeoutMs: number,
+) {
   const request: QueryRequest = {
     ...aboutOrder(payments, order),
     out_trade_no: order.out_trade_no,
     trade_type: order.trade_type,
     nonce_str: makeNonce(payments.random),
   }
-  const answer = await askCloudPay(payments, order, queryOrder, JSON.stringify(request), { timeoutMs })
+  return askCloudPay(payments, order, queryOrder, JSON.stringify(request), { timeoutMs })
+}
+
+async function queryEvidence(payments: Payments, order: Order, deadline: Deadline): Promise<Evidence> {
+  const timeoutMs = callBudgetMs(payments.settings, deadline)
+  if (timeoutMs === undefined) return { proves: 'nothing', why: 'no_time_left', rejected: false }
+  const answer = await askAboutOrder(payments, order, timeoutMs)
   const evidence = evidenceOfQuery(order, answer)
   payments.log({
     event: 'order.looked',

@@ -1,11 +1,10 @@
-import { makeNonce } from '../base/random'
 import type { Deadline } from '../base/time'
 import { PAY_PLATFORM, TRADE_TYPE } from '../cloudpay/enums'
-import { queryOrder, type QueryRequest } from '../cloudpay/schema'
 import { makeOrderNumber } from '../order/number'
 import { listMarks, setMark } from '../store/marks'
-import { aboutOrder, askCloudPay, callBudgetMs, type KnownMerchant, type Payments } from './context'
+import { callBudgetMs, type KnownMerchant, type Payments } from './context'
 import { raise } from './raise'
+import { askAboutOrder } from './refresh'
 
 /**
  * Cloud Pay may be silent for hours, for everybody or for one sub-merchant whose key went wrong. A look that nobody answers
@@ -64,7 +63,7 @@ export async function openSilence(payments: Payments): Promise<Silence> {
   }
 }
 
-/** A number as we would make it, and have not: whatever is said of it, somebody has answered. */
+/** Asks about an order number that does not exist. Any readable answer shows that Cloud Pay answers again. */
 export async function askAnything(
   payments: Payments,
   merchant: KnownMerchant,
@@ -73,14 +72,9 @@ export async function askAnything(
   const timeoutMs = callBudgetMs(payments.settings, deadline)
   if (timeoutMs === undefined) return
   const out_trade_no = makeOrderNumber(merchant.order_prefix, payments.clock.nowMs(), payments.random)
-  const order = { ...merchant, pay_platform: PAY_PLATFORM.wechat, out_trade_no }
-  const request: QueryRequest = {
-    ...aboutOrder(payments, order),
-    out_trade_no,
-    trade_type: TRADE_TYPE.officialAccount,
-    nonce_str: makeNonce(payments.random),
-  }
-  const { outcome } = await askCloudPay(payments, order, queryOrder, JSON.stringify(request), { timeoutMs })
+  const { officialAccount: trade_type } = TRADE_TYPE
+  const order = { ...merchant, pay_platform: PAY_PLATFORM.wechat, out_trade_no, trade_type }
+  const { outcome } = await askAboutOrder(payments, order, timeoutMs)
   const { out_sub_mch_id } = merchant
   payments.log({ event: 'upstream.tried', count: `upstream.${outcome}`, out_sub_mch_id, outcome })
 }

@@ -1,7 +1,7 @@
 import { databaseNowOnce, firstRows, goingBy } from './dialect'
 import type { Store } from './open'
 import { deletion, statement, textOf } from './statements'
-import { sql } from 'kysely'
+import { sql, type CompiledQuery } from 'kysely'
 import {
   insertOne,
   nowPlus,
@@ -31,37 +31,35 @@ export type BillWindow = {
 type Key = Pick<BillWindow, 'out_sub_mch_id' | 'from_at'>
 const BIG = ['from_at', 'to_at', 'next_due_at_ms'] as const
 
+async function readWindows(store: Store, query: CompiledQuery): Promise<BillWindow[]> {
+  return (await read<object>(store, query)).map((row) => numbers<BillWindow>(row, BIG))
+}
+
 const selectDue = statement<{ limit: number }>((db, given, store) =>
   db
     .selectFrom('bill_windows')
-    .select(['out_sub_mch_id', 'from_at', 'to_at', 'tries', 'next_due_at_ms'])
+    .selectAll()
     .where('next_due_at_ms', '<=', databaseNowOnce(store.dialect))
     .orderBy('next_due_at_ms')
     .limit(given.limit),
 )
 
 /** Due, the longest first. */
-export const listDueWindows = async (store: Store, limit: number): Promise<BillWindow[]> =>
-  (await read<object>(store, selectDue(store, { limit }))).map((row) => numbers<BillWindow>(row, BIG))
+export const listDueWindows = (store: Store, limit: number): Promise<BillWindow[]> =>
+  readWindows(store, selectDue(store, { limit }))
 
 const selectOf = statement<{ out_sub_mch_id: string; limit: number }>((db, given) =>
   db
     .selectFrom('bill_windows')
-    .select(['out_sub_mch_id', 'from_at', 'to_at', 'tries', 'next_due_at_ms'])
+    .selectAll()
     .where('out_sub_mch_id', '=', given.out_sub_mch_id)
     .orderBy('from_at')
     .limit(given.limit),
 )
 
 /** Of one sub-merchant, the oldest first. */
-export const listWindowsOf = async (
-  store: Store,
-  out_sub_mch_id: string,
-  limit: number,
-): Promise<BillWindow[]> =>
-  (await read<object>(store, selectOf(store, { out_sub_mch_id, limit }))).map((row) =>
-    numbers<BillWindow>(row, BIG),
-  )
+export const listWindowsOf = (store: Store, out_sub_mch_id: string, limit: number): Promise<BillWindow[]> =>
+  readWindows(store, selectOf(store, { out_sub_mch_id, limit }))
 
 const insertRow = statement<Omit<BillWindow, 'next_due_at_ms' | 'tries'>>((db, given, store) =>
   db.insertInto('bill_windows').values({
