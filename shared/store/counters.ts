@@ -211,14 +211,19 @@ export async function sayCountBoth(
   if (affected === 2) return
   // A counter that is missing begins here, unless its limit is zero; one that is there, and was not counted, is full.
   let missing = 0
+  let isFull = a.max === 0 || b.max === 0
   for (const rate of [a, b]) {
-    if ((await say(findCounter(store, rate))).rows.length > 0) continue
-    missing++
-    if (rate.max > 0)
-      await unlessTaken(store, say(insertCounter(store, { ...rate, used: 1 })), () => undefined)
+    const counter = toCounter((await say(findCounter(store, rate))).rows[0])
+    if (counter) isFull ||= counter.period >= rate.period && counter.used >= rate.max
+    else {
+      missing++
+      if (rate.max > 0)
+        await unlessTaken(store, say(insertCounter(store, { ...rate, used: 1 })), () => undefined)
+    }
   }
   if (affected + missing >= 2 && a.max > 0 && b.max > 0) return
-  over()
+  // As in sayCount: where none is full, somebody else began one between our statements, and that is a lost race.
+  if (isFull) over()
   throw new Lost()
 }
 

@@ -1,5 +1,11 @@
 import { findSku } from '../../shared/store/catalogue'
-import { count as countOne, forgetCounters, sayCount, type Limit } from '../../shared/store/counters'
+import {
+  count as countOne,
+  forgetCounters,
+  sayCount,
+  sayCountBoth,
+  type Limit,
+} from '../../shared/store/counters'
 import type { Store } from '../../shared/store/open'
 import { findOwnedOrder, insertOrder, isQuoteUsed, type OrderLimits } from '../../shared/store/orders'
 import { forgetRevocations, isRevoked, revoke } from '../../shared/store/revocations'
@@ -76,6 +82,27 @@ export function peopleContract(kind: Kind): void {
         })
         expect(await countOne(one, two, NOW_MS)).toBe(true)
         expect(await countOne(one, two, NOW_MS)).toBe(false)
+      })
+
+    if (kind.dialect !== 'sqlite')
+      test('counted with another one, and both begun by somebody else meanwhile, is a lost race, and not full', async () => {
+        const [one, other] = (await openMany(url, 2)) as [Store, Store]
+        const both = [limit(2), limit(2)] as const
+        let over = false
+        let isBegun = false
+        const outcome = await write(one, (say) => {
+          const sayLate: Say = async (query) => {
+            if (query.sql.startsWith('select') && !isBegun) {
+              isBegun = true
+              for (const rate of both) await countOne(other, rate, NOW_MS)
+            }
+            return say(query)
+          }
+          return sayCountBoth(one, sayLate, both, NOW_MS, () => (over = true))
+        })
+        expect({ outcome, over, isBegun }).toEqual({ outcome: 'lost', over: false, isBegun: true })
+        for (const rate of both) expect(await countOne(one, rate, NOW_MS)).toBe(true)
+        for (const rate of both) expect(await countOne(one, rate, NOW_MS)).toBe(false)
       })
 
     test('is forgotten when its period is over, others are not', async () => {
