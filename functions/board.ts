@@ -1,5 +1,4 @@
 import { appOpener, type App } from '../shared/app'
-import { createLog, writeLine } from '../shared/base/log'
 import { json } from '../shared/http/answer'
 import { readJsonBody } from '../shared/http/body'
 import { door, type Route, type Visit } from '../shared/http/door'
@@ -78,4 +77,6 @@ function decode(segment: string): string {
   }
 }
 
-export const main_handler = door(appOpener(process.env), createLog(writeLine, []), routes)
+const open = appOpener(process.env)
+
+export const main_handler = door(open, open.log, routes)

@@ -1,5 +1,4 @@
 import { appOpener, type App } from '../shared/app'
-import { createLog, writeLine } from '../shared/base/log'
 import { nowS } from '../shared/base/time'
 import { json } from '../shared/http/answer'
 import { readJsonBody } from '../shared/http/body'
@@ -33,8 +32,6 @@ export const routes: Route<App>[] = [
   },
 ]
 
-export const main_handler = door(
-  appOpener(process.env, { asksAtOnce: true }),
-  createLog(writeLine, []),
-  routes,
-)
+const open = appOpener(process.env, { asksAtOnce: true })
+
+export const main_handler = door(open, open.log, routes)

@@ -1,5 +1,6 @@
-import { databaseSecrets, readDatabase } from '../shared/base/config'
+import { readDatabase } from '../shared/base/config'
 import { createLog, writeLine } from '../shared/base/log'
+import { secretsIn } from '../shared/base/secretVariables'
 import { systemClock } from '../shared/base/time'
 import { command } from '../shared/http/command'
 import { migrate, migrationStatus } from '../shared/store/migrate'
@@ -11,7 +12,8 @@ import { withSecrets } from '../shared/tencent/references'
 const STATEMENT_TIMEOUT_MS = 120_000
 
 /**
- * Without an address, called by a deployment: migrations run where the database is. Needs DATABASE_URL alone.
+ * Without an address, called by a deployment: migrations run where the database is. Needs DATABASE_URL alone, and
+ * DATABASE_CA where there is one.
  *
  * `{"do":"status"}` → pending and applied; `{"do":"apply"}` → applied by this call; `{"do":"count"}` → what is open.
  */
@@ -31,13 +33,14 @@ export const commands = {
 
 export const main_handler = command(
   async () => {
-    const database = readDatabase(await withSecrets(process.env, ['DATABASE_URL']))
+    const env = await withSecrets(process.env, ['DATABASE_URL', 'DATABASE_CA'])
+    const database = readDatabase(env)
     return {
       of: openStore(database, systemClock, STATEMENT_TIMEOUT_MS),
-      log: createLog(writeLine, databaseSecrets(database)),
+      log: createLog(writeLine, secretsIn(env)),
       close: (store) => store.close(),
     }
   },
-  createLog(writeLine, []),
+  createLog(writeLine, secretsIn(process.env)),
   commands,
 )

@@ -1,5 +1,4 @@
 import { appOpener, type App } from '../shared/app'
-import { createLog, writeLine } from '../shared/base/log'
 import { door, type Route } from '../shared/http/door'
 import { acknowledge, refuseNotification } from '../shared/http/reply'
 import { createSend } from '../shared/net/send'
@@ -27,8 +26,6 @@ export const routes: Route<App>[] = [
   },
 ]
 
-export const main_handler = door(
-  appOpener(process.env, { asksAtOnce: true, connectsLate: true }),
-  createLog(writeLine, []),
-  routes,
-)
+const open = appOpener(process.env, { asksAtOnce: true, connectsLate: true })
+
+export const main_handler = door(open, open.log, routes)

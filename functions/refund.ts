@@ -1,5 +1,4 @@
 import { appOpener, type App } from '../shared/app'
-import { createLog, writeLine } from '../shared/base/log'
 import { json } from '../shared/http/answer'
 import { readJsonBody } from '../shared/http/body'
 import { door, type Route } from '../shared/http/door'
@@ -37,8 +36,6 @@ export const routes: Route<App>[] = PATHS.map((path) => ({
   },
 }))
 
-export const main_handler = door(
-  appOpener(process.env, { asksAtOnce: true }),
-  createLog(writeLine, []),
-  routes,
-)
+const open = appOpener(process.env, { asksAtOnce: true })
+
+export const main_handler = door(open, open.log, routes)

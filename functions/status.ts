@@ -1,5 +1,4 @@
 import { appOpener, type App } from '../shared/app'
-import { createLog, writeLine } from '../shared/base/log'
 import { nowS } from '../shared/base/time'
 import { json } from '../shared/http/answer'
 import { door, type Route } from '../shared/http/door'
@@ -35,4 +34,6 @@ export const routes: Route<App>[] = [
   },
 ]
 
-export const main_handler = door(appOpener(process.env), createLog(writeLine, []), routes)
+const open = appOpener(process.env)
+
+export const main_handler = door(open, open.log, routes)

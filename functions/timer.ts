@@ -1,6 +1,6 @@
 import { tidyPeople } from '../shared/access/tidy'
 import { appOpener, type App } from '../shared/app'
-import { createLog, describeError, writeLine } from '../shared/base/log'
+import { describeError } from '../shared/base/log'
 import { shorter, type Deadline } from '../shared/base/time'
 import { timerDoor, type TimerVisit } from '../shared/http/timer'
 import { createAsk } from '../shared/net/ask'
@@ -68,8 +68,6 @@ function shippingOf({ ask, people, clock, store }: App) {
   return { apps: people.apps, client }
 }
 
-export const main_handler = timerDoor(
-  appOpener(process.env, { asksAtOnce: true }),
-  createLog(writeLine, []),
-  run,
-)
+const open = appOpener(process.env, { asksAtOnce: true })
+
+export const main_handler = timerDoor(open, open.log, run)

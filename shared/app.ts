@@ -1,16 +1,17 @@
-import { readFileSync } from 'node:fs'
 import type { Approach, Authorize } from './access/authorize'
-import { closedAuthorize } from './access/closed'
+import { closedAuthorize, credentialOf, type Credential } from './access/closed'
 import { admit, type Door } from './access/doors'
 import { openAuthorize } from './access/open'
 import type { Caller } from './base/caller'
-import { ConfigurationFault, databaseSecrets, keysOf, readConfig, type Config, type Env } from './base/config'
+import { ConfigurationFault, keysOf, readCaFile, readConfig, type Config, type Env } from './base/config'
+import { Fault } from './base/errors'
 import { createLog, writeLine, type Log } from './base/log'
 import { joinMerchants } from './base/merchants'
 import { payerTags } from './base/payerTag'
 import { secretsOf, type People } from './base/people'
+import { secretsIn } from './base/secretVariables'
 import { systemRandom, type Random } from './base/random'
-import { systemClock, type Clock } from './base/time'
+import { nowS, systemClock, type Clock } from './base/time'
 import { createCloudPay } from './cloudpay/client'
 import type { Ask } from './net/ask'
 import { createPost, type Post } from './net/post'
@@ -22,9 +23,16 @@ import { openStore, type Store } from './store/open'
 import { secretsReader } from './tencent/references'
 
 /** Everything a function works with. Made once per instance and kept. */
-export type App = Omit<Payments, 'newer'> & {
+export type App = Omit<Payments, 'newer' | 'renewed'> & {
   /** Another App, when the sub-merchants in the database are not those this one was made of any more. */
   newer: () => Promise<App | undefined>
+  /**
+   * The same for a stranger, who names a sub-merchant, an app or a key that this App does not know. The database is asked
+   * once in half a minute, whatever strangers do, and never about what the environment says.
+   */
+  renewed: (name: string) => Promise<App | undefined>
+  /** What a request shows, as far as it can be told without the database. */
+  credential: (request: Approach) => Credential
   /** Who is calling, if they may come in by this door. Throws the Faults of authorizing, and `caller_not_allowed`. */
   enter: (door: Door, request: Approach) => Promise<Caller>
   people: People
@@ -65,23 +73,31 @@ export type Overrides = {
  * made with has changed, or a sub-merchant in the database. Without secrets by reference there is nothing to look up,
  * and without DATA_KEYS no such sub-merchant to ask the database about.
  */
-export function appOpener(env: Env, overrides: Overrides = {}): () => Promise<App> {
-  const log = createLog(overrides.write ?? writeLine, [])
+export function appOpener(env: Env, overrides: Overrides = {}): Opener {
+  const write = overrides.write ?? writeLine
+  let known = env
+  let written = createLog(write, secretsIn(env))
+  const log: Log = (line) => written(line)
   const read = secretsReader(env, { log, ...overrides })
   let current: { env: Env; config: Config; store: Store; apps: Apps } | undefined
 
   const make = (known: Env) => {
     const config = readConfig(known, overrides.authorize !== undefined)
     const before = current
-    const sameDatabase = before?.config.database.url.reveal() === config.database.url.reveal()
+    const sameDatabase =
+      before?.config.database.url.reveal() === config.database.url.reveal() &&
+      before.config.database.ca === config.database.ca
     const store = before && sameDatabase ? before.store : open(config, overrides)
     current = { env: known, config, store, apps: appsOf(config, overrides, store) }
     // Whoever is still at work on the old connection reads that it is gone, and reads again.
     if (before && !sameDatabase) void before.store.close().catch(() => undefined)
   }
 
-  return async () => {
-    const known = await read()
+  const opener = async () => {
+    const latest = await read()
+    // A driver may quote what Secrets Manager has just told.
+    if (known !== latest) written = createLog(write, secretsIn(latest))
+    known = latest
     if (current?.env !== known) {
       try {
         make(known)
@@ -93,9 +109,13 @@ export function appOpener(env: Env, overrides: Overrides = {}): () => Promise<Ap
       }
     }
     const { apps } = current!
-    return overrides.connectsLate ? apps.lately() : apps.now()
+    return overrides.connectsLate ? apps.unasked() : apps.now()
   }
+  return Object.assign(opener, { log })
 }
+
+/** `log`: for what there is to say before there is an App, with the secrets known by then struck out. */
+export type Opener = (() => Promise<App>) & { log: Log }
 
 /** The App as it is now. Begins to connect to the database; what comes of it the first query hears. */
 export async function createApp(config: Config, overrides: Overrides = {}): Promise<App> {
@@ -112,17 +132,19 @@ function open(config: Config, overrides: Overrides): Store {
 type Apps = {
   /** Asks the database whether it has the sub-merchants the last App was made of; whatever has changed holds at once. */
   now(): Promise<App>
-  /** Without asking, when somebody has within `STALE_MS`: a stranger gets as far as this. */
-  lately(): Promise<App>
+  /** Without asking: a stranger gets as far as this. */
+  unasked(): App
 }
 
 /** What is new is known everywhere by then, even where nothing but strangers' requests arrive. */
 const STALE_MS = 30_000
+/** How soon a database that could not be asked is asked again because of a stranger. */
+const RETRY_MS = 5000
 
 /** Apps of one configuration, one after the other, as the sub-merchants in the database change. */
 function appsOf(config: Config, overrides: Overrides, store: Store): Apps {
   const clock = overrides.clock ?? systemClock
-  const log = createLog(overrides.write ?? writeLine, [])
+  const log = createLog(overrides.write ?? writeLine, config.secrets)
   let made: { app: App; generation: string | undefined } | undefined
   let post: Post | undefined
 
@@ -131,8 +153,11 @@ function appsOf(config: Config, overrides: Overrides, store: Store): Apps {
     const app: App = {
       ...assembleApp(joined, overrides, { store, clock, post }),
       newer: async () => {
-        if (generation === undefined) return undefined
         const latest = await now()
+        return latest === app ? undefined : latest
+      },
+      renewed: async (name) => {
+        const latest = known.has(name) ? app : await nowAndThen(app)
         return latest === app ? undefined : latest
       },
     }
@@ -140,12 +165,17 @@ function appsOf(config: Config, overrides: Overrides, store: Store): Apps {
     return app
   }
 
-  if (config.dataKeys.length === 0) {
-    const only = async () => made?.app ?? assemble(config, undefined)
-    return { now: only, lately: only }
-  }
+  /** Nobody but a deployment changes these. */
+  const known = new Set([
+    ...config.merchants.map(({ out_sub_mch_id }) => out_sub_mch_id),
+    ...config.people.apps.map(({ app_id }) => app_id),
+    ...config.people.merchantKeys.map(({ name }) => name),
+  ])
+  const unasked = () => made?.app ?? assemble(config, undefined)
 
   let askedAtMs = -Infinity
+  let failedAtMs = -Infinity
+  let failure: unknown
   let making: { generation: string; app: Promise<App> } | undefined
 
   async function join(generation: string): Promise<App> {
@@ -156,9 +186,10 @@ function appsOf(config: Config, overrides: Overrides, store: Store): Apps {
   }
 
   async function now(): Promise<App> {
-    askedAtMs = clock.nowMs()
+    if (config.dataKeys.length === 0) return unasked()
     // Before the rows: those that are newer than their generation are only read once more.
     const generation = await findGeneration(store)
+    askedAtMs = clock.nowMs()
     if (made?.generation === generation) return made.app
     // One that is being made of an older generation may not have seen what has changed since.
     if (making?.generation !== generation) {
@@ -170,18 +201,29 @@ function appsOf(config: Config, overrides: Overrides, store: Store): Apps {
     return making.app
   }
 
-  async function lately(): Promise<App> {
-    if (!made) return now()
-    if (clock.nowMs() - askedAtMs < STALE_MS) return made.app
-    // Who has something good to show asks again, and hears of the database then.
-    return now().catch(() => made!.app)
+  async function nowAndThen(app: App): Promise<App> {
+    const isRead = made?.generation !== undefined
+    const nowMs = clock.nowMs()
+    if (isRead && nowMs - askedAtMs < STALE_MS) return made!.app
+    try {
+      if (nowMs - failedAtMs < RETRY_MS) throw failure
+      return await now()
+    } catch (error) {
+      if (error !== failure) {
+        failedAtMs = nowMs
+        failure = error
+      }
+      // What has been read once goes on holding. Before that nobody can say that there is no such name.
+      if (isRead && error instanceof Fault) return app
+      throw error
+    }
   }
 
-  return { now, lately }
+  return { now, unasked }
 }
 
 const networkOf = ({ cloudPay }: Config, overrides: Overrides) => ({
-  ca: readCa(cloudPay.caFile),
+  ca: cloudPay.ca ?? (cloudPay.caFile && readCaFile(cloudPay.caFile, 'CLOUD_PAY_CA_FILE')),
   prepareFor: overrides.asksAtOnce ? cloudPay.baseUrl : undefined,
 })
 
@@ -190,14 +232,13 @@ function assembleApp(
   config: Config,
   overrides: Overrides,
   { store, clock, post }: { store: Store; clock: Clock; post: Post },
-): Omit<App, 'newer'> {
+): Omit<App, 'newer' | 'renewed'> {
   const { merchants, cloudPay } = config
   const log = createLog(overrides.write ?? writeLine, [
+    ...config.secrets,
+    // Of the sub-merchants in the database.
     ...merchants.flatMap(keysOf),
-    ...(config.webhook ? [config.webhook.secret] : []),
     ...secretsOf(config.people),
-    ...config.dataKeys.map(({ secret }) => secret),
-    ...databaseSecrets(config.database),
   ])
   const authorize = overrides.authorize ?? doorKeeper(config, { store, clock, log })
   return {
@@ -214,6 +255,8 @@ function assembleApp(
       admit(door, caller)
       return caller
     },
+    credential: (request) =>
+      config.callers === 'closed' ? credentialOf(config.people, request, nowS(clock)) : 'good',
     people: config.people,
     webhook: config.webhook,
     notifyReply: cloudPay.notifyReply,
@@ -254,15 +297,6 @@ function doorKeeper(config: Config, around: { store: Store; clock: Clock; log: L
       return closedAuthorize({ ...around, people: config.people })
     case 'own':
       return nobody
-  }
-}
-
-function readCa(file: string | undefined): string | undefined {
-  if (file === undefined) return undefined
-  try {
-    return readFileSync(file, 'utf8')
-  } catch {
-    throw new ConfigurationFault(['CLOUD_PAY_CA_FILE cannot be read'])
   }
 }
 

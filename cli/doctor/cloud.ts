@@ -7,7 +7,7 @@ import { DEFAULT_ALIAS, MIGRATE, type Service, type WantedFunction } from '../..
 import type { Env } from '../../shared/base/config'
 import { systemChance } from '../../shared/base/random'
 import type { Clock } from '../../shared/base/time'
-import { leftOut, messagesOf, ok, wrong, type Finding } from './finding'
+import { leftOut, messagesOf, nothingThere, ok, wrong, type Finding } from './finding'
 
 const REDEPLOY = 'sls deploy puts it right.'
 
@@ -34,7 +34,7 @@ export async function lookAtCloud(service: Service, env: Env, clock: Clock): Pro
     const { functions } = await readActual(call, service)
     const findings: Finding[] = [ok(of, `${service.region} answers, ${functions.length} functions of ours`)]
     if (functions.length === 0)
-      return [...findings, leftOut('deployment', 'nothing is deployed in this stage')]
+      return [...findings, nothingThere('deployment', 'nothing is deployed in this stage')]
     for (const wanted of service.functions) {
       findings.push(
         lookAtFunction(

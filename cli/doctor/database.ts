@@ -1,13 +1,15 @@
 import { existsSync } from 'node:fs'
 import { sql, type RawBuilder } from 'kysely'
-import { ConfigurationFault, databaseSecrets, readDatabase, type Env } from '../../shared/base/config'
+import { ConfigurationFault, readDatabase, type Env } from '../../shared/base/config'
 import { Fault } from '../../shared/base/errors'
-import { HIDDEN } from '../../shared/base/secrets'
+import { striking } from '../../shared/base/log'
+import { secretsIn } from '../../shared/base/secretVariables'
 import type { Clock } from '../../shared/base/time'
+import { charsetFaults, TABLES } from '../../shared/store/charset'
 import { databaseNow } from '../../shared/store/counters'
 import { migrationStatus } from '../../shared/store/migrate'
 import { openStore, type Store } from '../../shared/store/open'
-import { leftOut, messagesOf, ok, wrong, type Finding } from './finding'
+import { leftOut, messagesOf, nothingThere, ok, wrong, type Finding } from './finding'
 
 /** Cheap to be off by, dear to be off by more: leases and expiries are measured on both clocks. */
 const SKEW_MAX_MS = 5000
@@ -29,16 +31,13 @@ export async function lookAtDatabase(env: Env, clock: Clock): Promise<Finding[]>
   const [, file] = /^sqlite:(.*)/.exec(database.url.reveal()) ?? []
   // Looking would make it.
   if (file !== undefined && !existsSync(file))
-    return [leftOut(of, `${file} is not there; npm start makes it`)]
+    return [nothingThere(of, `${file} is not there; npm start makes it`)]
   const store = openStore(database, clock)
   try {
     const inside = await lookInside(store, clock)
     return [ok(of, `${database.dialect}, reachable`), ...inside]
   } catch (error) {
-    const said = databaseSecrets(database).reduce(
-      (text, secret) => (secret.reveal() === '' ? text : text.replaceAll(secret.reveal(), HIDDEN)),
-      messagesOf(error instanceof Fault ? error.cause : error),
-    )
+    const said = striking(secretsIn(env))(messagesOf(error instanceof Fault ? error.cause : error))
     return [wrong(of, said, 'Check that it runs, that this machine may reach it, and DATABASE_URL.')]
   } finally {
     await store.close().catch(() => undefined)
@@ -60,26 +59,26 @@ async function lookInside(store: Store, clock: Clock): Promise<Finding[]> {
           `not applied: ${pending.join(', ')}`,
           'npm run migrate, or sls deploy --migrate.',
         ),
+    ...(await lookAtCharset(store)),
     ...(await SETTINGS[store.dialect](store)),
   ]
 }
 
+async function lookAtCharset(store: Store): Promise<Finding[]> {
+  const faults = await charsetFaults(store)
+  if (faults.length === 0) return [ok('charset', 'holds every text')]
+  return faults.map(({ said, cure }) => wrong('charset', said, `${cure}.`))
+}
+
 const SETTINGS: Record<Store['dialect'], (store: Store) => Promise<Finding[]>> = {
-  async sqlite(store) {
-    const { encoding } = await row<{ encoding: string }>(store, sql`pragma encoding`)
-    return [
-      isIt('charset', encoding, /^UTF-8$/, 'Make the file anew: its encoding is fixed when it is made.'),
-    ]
-  },
+  sqlite: async () => [],
 
   async postgres(store) {
-    const found = await row<{ encoding: string; isolation: string }>(
+    const found = await row<{ isolation: string }>(
       store,
-      sql`select current_setting('server_encoding') as encoding,
-        current_setting('transaction_isolation') as isolation`,
+      sql`select current_setting('transaction_isolation') as isolation`,
     )
     return [
-      isIt('charset', found.encoding, /^UTF8$/, 'Make the database anew WITH ENCODING UTF8.'),
       isIt('isolation', found.isolation, /^read committed$/, 'Something between us and it changes sessions.'),
     ]
   },
@@ -89,19 +88,15 @@ const SETTINGS: Record<Store['dialect'], (store: Store) => Promise<Finding[]>> =
     // Until 5.7 and in MariaDB it has another name.
     const older = /^5\.|MariaDB/i.test(version)
     const isolation = sql.raw(older ? '@@tx_isolation' : '@@transaction_isolation')
-    const found = await row<{ isolation: string; logged: string; charset: string }>(
+    const found = await row<{ isolation: string; logged: string }>(
       store,
-      sql`select ${isolation} as isolation, @@global.binlog_format as logged,
-        @@character_set_connection as charset`,
+      sql`select ${isolation} as isolation, @@global.binlog_format as logged`,
     )
     const { rows } = await sql<{ name: string; collation: string }>`
       select table_name as name, table_collation as collation from information_schema.tables
-      where table_schema = database() and table_type = 'BASE TABLE' and table_name not like 'kysely%'`.execute(
-      store.db,
-    )
+      where table_schema = database() and table_name in (${sql.join(TABLES)})`.execute(store.db)
     const astray = rows.filter(({ collation }) => collation !== 'utf8mb4_bin').map(({ name }) => name)
     return [
-      isIt('charset', found.charset, /^utf8mb4$/, 'Something between us and it changes sessions.'),
       astray.length === 0
         ? ok('collation', `${rows.length} tables in utf8mb4_bin`)
         : wrong(

@@ -3,13 +3,24 @@
  * works, or it could not be looked at here.
  */
 export type Finding = { of: string; said: string } & (
-  { is: 'ok' } | { is: 'wrong'; cure: string } | { is: 'mind' } | { is: 'left_out' }
+  | { is: 'ok' }
+  | { is: 'wrong'; cure: string }
+  | { is: 'mind' }
+  /** `needed`: without it nobody can say that the stage works. */
+  | { is: 'left_out'; needed: boolean }
 )
 
 export const ok = (of: string, said: string): Finding => ({ of, is: 'ok', said })
 export const wrong = (of: string, said: string, cure: string): Finding => ({ of, is: 'wrong', said, cure })
 export const mind = (of: string, said: string): Finding => ({ of, is: 'mind', said })
-export const leftOut = (of: string, said: string): Finding => ({ of, is: 'left_out', said })
+export const leftOut = (of: string, said: string): Finding => ({ of, is: 'left_out', said, needed: true })
+/** There is nothing to look at yet, or nothing anybody could look at from here. */
+export const nothingThere = (of: string, said: string): Finding => ({
+  of,
+  is: 'left_out',
+  said,
+  needed: false,
+})
 
 const WORDS = { ok: 'ok   ', wrong: 'WRONG', mind: 'mind ', left_out: '-    ' }
 

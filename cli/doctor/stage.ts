@@ -5,11 +5,13 @@ import { promisify } from 'node:util'
 import { parse } from 'yaml'
 import { functionNames, ROOT } from '../../deploy/bundle'
 import { environmentSize } from '../../deploy/refuse'
+import { namesOfConfiguration } from '../../deploy/variables'
 import { readService, type Service, type Yml } from '../../deploy/service'
 import { ConfigurationFault, readConfig, SANDBOX_MERCHANT, type Env } from '../../shared/base/config'
 import { HIDDEN } from '../../shared/base/secrets'
-import { referringNames, SECRET_NAMES } from '../../shared/tencent/names'
-import { leftOut, mind, ok, wrong, type Finding } from './finding'
+import type { REFERRING_VARIABLES } from '../../shared/tencent/names'
+import { referringNames } from '../../shared/tencent/names'
+import { mind, nothingThere, ok, wrong, type Finding } from './finding'
 
 /** What a stage of serverless.yml would deploy, as sls itself reads it. */
 export async function readStage(stage: string, env: Env): Promise<Service> {
@@ -105,36 +107,19 @@ export function lookAtNames(service: Service): Finding[] {
   return findings
 }
 
-/** Every name the configuration asks for, found by letting it ask. */
-export function namesOfConfiguration(): Set<string> {
-  const asked = new Set<string>([...SECRET_NAMES, 'SSM_REGION', 'SSM_ENDPOINT'])
-  // These make it ask for more.
-  const given: Env = { CALLERS: 'open', MERCHANT_WEBHOOK_URL: 'https://example.com/' }
-  const env = new Proxy(given, {
-    get: (target, name) => {
-      asked.add(String(name))
-      return target[String(name)]
-    },
-  })
-  try {
-    readConfig(env)
-  } catch (error) {
-    if (!(error instanceof ConfigurationFault)) throw error
-  }
-  // The platform's own.
-  asked.delete('TENCENTCLOUD_RUNENV')
-  return asked
-}
-
 const SHARED = 'stand-in-for-a-reference-32-bytes'
 
 /** A reference says nothing about its secret, so something acceptable stands in for it. */
-const STAND_INS: Record<(typeof SECRET_NAMES)[number], string> = {
+const STAND_INS: Record<(typeof REFERRING_VARIABLES)[number], string> = {
   CLOUD_PAY_AUTHEN_KEY: 'stand-in-for-a-reference',
   CLOUD_PAY_AUTHEN_KEY_ALSO_ACCEPTED: 'stand-in-for-a-reference',
   CLOUD_PAY_APPS: '[]',
   CLOUD_PAY_OTHER_MERCHANTS: '[]',
-  DATABASE_URL: 'mysql://stand:in@localhost/reference',
+  DATABASE_URL: 'mysql://stand:in@localhost/reference?tls=verify',
+  // Left out, as nothing else depends on what is in it.
+  DATABASE_CA: '',
+  CLOUD_PAY_CA: '',
+  MERCHANT_WEBHOOK_URL: 'https://stand.in/reference',
   MERCHANT_KEYS: JSON.stringify([{ name: 'standin', secret: SHARED, scopes: ['read'] }]),
   MERCHANT_WEBHOOK_SECRET: `whsec_${Buffer.alloc(24).toString('base64')}`,
   QUOTE_KEYS: JSON.stringify([{ name: 'standin', iss: 'standin', alg: 'HS256', secret: SHARED }]),
@@ -182,7 +167,9 @@ export function lookAtConfiguration(service: Service): Finding[] {
   }
   const key = environment['CLOUD_PAY_AUTHEN_KEY']
   if (references.includes('CLOUD_PAY_AUTHEN_KEY')) {
-    findings.push(leftOut('authen key', `${key} is read when a function starts; only its role can read it`))
+    findings.push(
+      nothingThere('authen key', `${key} is read when a function starts; only its role can read it`),
+    )
   } else if (key !== undefined) {
     const published = key === SANDBOX_MERCHANT.authen_key
     findings.push(

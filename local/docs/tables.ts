@@ -4,7 +4,7 @@ import { NUMBERS, type NumberName } from '../../shared/base/numbers'
 import { ANOMALY_KINDS } from '../../shared/order/anomaly'
 import { REFUND_STATES } from '../../shared/order/refund'
 import { ORDER_STATES } from '../../shared/order/state'
-import { SECRET_NAMES } from '../../shared/tencent/names'
+import { REFERRING_VARIABLES } from '../../shared/tencent/names'
 import { FAULT_CODES, FAULT_HELP, RETRIES, type Text } from '../openapi/faults'
 import { CALL_MS, readYml, worstHour, YUAN_PER_10_000_CALLS, YUAN_PER_GBS } from './cost'
 import { ANOMALY_CURE, ORDER_FLAG_MEANS, ORDER_STATE_MEANS, REFUND_STATE_MEANS } from './meanings'
@@ -35,7 +35,8 @@ function configuration(language: Language): string {
     }
     return typeof fallback === 'object' ? fallback[language] : (fallback ?? '')
   }
-  const mayRefer = (name: string) => ((SECRET_NAMES as readonly string[]).includes(name) ? words.yes : '')
+  const mayRefer = (name: string) =>
+    (REFERRING_VARIABLES as readonly string[]).includes(name) ? words.yes : ''
   return GROUPS.map(({ title, variables }) => {
     const rows = Object.entries(variables).map(([name, variable]) => [
       code(name),

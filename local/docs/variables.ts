@@ -64,6 +64,15 @@ export const GROUPS: readonly { title: Text; variables: Readonly<Record<string, 
           '`mysql://…` 或 `postgres://…`；本机还可以用 `sqlite:FILE`',
         ),
       },
+      DATABASE_CA: {
+        about: text(
+          'the private CA that TencentDB hands out: certificates in PEM, as text (line breaks may be written `\\n`). Needs ' +
+            '`?tls=verify` in DATABASE_URL, or `?tls=verify-ca` where the host is a VIP that the certificate does not name. On a ' +
+            'laptop `&ca=FILE` in the URL does the same',
+          'TencentDB 提供的私有 CA：PEM 证书文本（换行可以写成 `\\n`）。DATABASE_URL 须带 `?tls=verify`；主机是证书上没有的 VIP 时用 ' +
+            '`?tls=verify-ca`。在本机也可以在 URL 里写 `&ca=文件`',
+        ),
+      },
       DATA_KEYS: {
         needed: text(
           'for `micro_pay` and for sub-merchants in the database',
@@ -233,10 +242,16 @@ export const GROUPS: readonly { title: Text; variables: Readonly<Record<string, 
         fallback: '`https://pay.qcloud.com/cpay/`',
         about: text('`http://` on loopback only', '`http://` 仅限本机回环地址'),
       },
+      CLOUD_PAY_CA: {
+        about: text(
+          'certificates in PEM, as text, in the place of the built-in roots, for Cloud Pay alone',
+          'PEM 证书文本，代替内置根证书来校验云支付',
+        ),
+      },
       CLOUD_PAY_CA_FILE: {
         about: text(
-          'PEM file in the place of the built-in roots, for Cloud Pay alone',
-          '用这个 PEM 文件代替内置根证书来校验云支付',
+          'the same in a file of this machine; refused at deploy, because a function has no file beside its own',
+          '同上，写在本机的文件里；部署时拒绝，因为函数除自身外没有别的文件',
         ),
       },
       CLOUD_PAY_SPBILL_CREATE_IP: {

@@ -8,7 +8,7 @@ import type { Store } from '../store/open'
 import { isRevoked } from '../store/revocations'
 import type { Approach, Authorize } from './authorize'
 import { openSessions, payerKey } from './session'
-import { openSignedRequests, SIGNED_HEADERS } from './signed'
+import { callerOf, openSignedRequests, SIGNED_HEADERS } from './signed'
 
 type Around = { people: People; store: Store; clock: Clock; log: Log }
 
@@ -20,11 +20,12 @@ export const SESSION_SECRET_HEADER = 'x-session-secret'
 /** The door as it is deployed: payers with their session, the merchant's servers with signed requests. */
 export function closedAuthorize({ people, store, clock, log }: Around): Authorize {
   const sessions = openSessions(people.sessionKeys, people.apps)
-  const openSigned = openSignedRequests(people.merchantKeys)
+  const signed = openSignedRequests(people.merchantKeys)
   const lastUses = new Map<string, number>()
 
-  async function payer({ headers }: Approach): Promise<Caller> {
-    const [, token] = /^Bearer ([!-~]+)$/i.exec(headers['authorization'] ?? '') ?? []
+  async function payer(request: Approach): Promise<Caller> {
+    const { headers } = request
+    const token = tokenOf(request)
     if (token === undefined) throw new Fault('caller_unknown')
     const session = sessions.open(token, headers[SESSION_SECRET_HEADER] ?? '', nowS(clock))
     if (session === 'unknown') throw new Fault('caller_unknown')
@@ -37,7 +38,9 @@ export function closedAuthorize({ people, store, clock, log }: Around): Authoriz
   }
 
   async function merchant(request: Approach): Promise<Caller> {
-    const { caller, key } = await openSigned(request, store, clock)
+    const known = signed.verify(request, nowS(clock))
+    await signed.spend(request, known, store)
+    const key = known.name
     const nowMs = clock.nowMs()
     if (nowMs - (lastUses.get(key) ?? 0) >= KEY_USE_EVERY_MS) {
       lastUses.set(key, nowMs)
@@ -46,13 +49,41 @@ export function closedAuthorize({ people, store, clock, log }: Around): Authoriz
         log({ event: 'key.use_unwritten', level: 'warn', key, cause: describeError(error) }),
       )
     }
-    return caller
+    return callerOf(known)
   }
 
   return async (request) => {
-    const signed = Object.values(SIGNED_HEADERS).some((name) => name in request.headers)
     // Who says two things at once is not believed in either.
-    if (signed && 'authorization' in request.headers) throw new Fault('caller_unknown')
-    return signed ? merchant(request) : payer(request)
+    if (isSigned(request) && 'authorization' in request.headers) throw new Fault('caller_unknown')
+    return isSigned(request) ? merchant(request) : payer(request)
+  }
+}
+
+const isSigned = ({ headers }: Approach): boolean =>
+  Object.values(SIGNED_HEADERS).some((name) => name in headers)
+
+const tokenOf = ({ headers }: Approach): string | undefined =>
+  /^Bearer ([!-~]+)$/i.exec(headers['authorization'] ?? '')?.[1]
+
+/** `unknown`: signed with a key of a name nobody here knows. */
+export type Credential = 'good' | 'wrong' | { unknown: string }
+
+/** What a request shows, before the database is asked whether it still holds. */
+export function credentialOf(people: People, request: Approach, nowS: number): Credential {
+  if (!isSigned(request)) {
+    const sessions = openSessions(people.sessionKeys, people.apps)
+    const token = tokenOf(request) ?? ''
+    return sessions.open(token, request.headers[SESSION_SECRET_HEADER] ?? '', nowS) === 'unknown'
+      ? 'wrong'
+      : 'good'
+  }
+  const signed = openSignedRequests(people.merchantKeys)
+  const name = request.headers[SIGNED_HEADERS.key] ?? ''
+  if (!signed.knows(name)) return { unknown: name }
+  try {
+    signed.verify(request, nowS)
+    return 'good'
+  } catch {
+    return 'wrong'
   }
 }

@@ -3,7 +3,6 @@ import type { Caller } from '../base/caller'
 import { sameText } from '../base/compare'
 import { Fault } from '../base/errors'
 import type { MerchantKey } from '../base/people'
-import { nowS, type Clock } from '../base/time'
 import type { Store } from '../store/open'
 import { spend } from '../store/spent'
 import type { Approach } from './authorize'
@@ -49,7 +48,10 @@ export function textToSign(key: string, timestamp: string, nonce: string, reques
   )
 }
 
-/** Everything that needs no database comes first: who cannot sign does not reach it. */
+/**
+ * Who signs. `verify` needs no database, and tells whose key it is or throws the Faults `caller_unknown` and
+ * `request_expired`; `spend` comes after it, and throws `request_replayed`.
+ */
 export function openSignedRequests(merchantKeys: readonly MerchantKey[]) {
   const keys = new Map(
     merchantKeys.map((key) => [
@@ -58,8 +60,7 @@ export function openSignedRequests(merchantKeys: readonly MerchantKey[]) {
     ]),
   )
 
-  /** Throws the Faults `caller_unknown`, `request_expired` and `request_replayed`. */
-  return async (request: Approach, store: Store, clock: Clock): Promise<{ caller: Caller; key: string }> => {
+  function verify(request: Approach, nowS: number): MerchantKey {
     const { headers } = request
     const timestamp = headers[SIGNED_HEADERS.timestamp] ?? ''
     const nonce = headers[SIGNED_HEADERS.nonce] ?? ''
@@ -69,17 +70,25 @@ export function openSignedRequests(merchantKeys: readonly MerchantKey[]) {
     const text = textToSign(key.name, timestamp, nonce, request)
     const expected = `v1=${createHmac('sha256', key.mac).update(text, 'utf8').digest('hex')}`
     if (!sameText(headers[SIGNED_HEADERS.signature] ?? '', expected)) throw new Fault('caller_unknown')
-    if (Math.abs(nowS(clock) - Number(timestamp)) > SIGNED_SKEW_S) throw new Fault('request_expired')
-
-    // Remembered until its timestamp alone would refuse it.
-    const until = Number(timestamp) + 2 * SIGNED_SKEW_S
-    if (!(await spend(store, { kind: `request:${key.name}`, id: nonce, until })))
-      throw new Fault('request_replayed')
-    const { out_sub_mch_id, scopes, name } = key
-    // Keys come and go; the orders stay the sub-merchant's.
-    return {
-      caller: { id: `m:${out_sub_mch_id}`, kind: 'merchant', out_sub_mch_id, scopes, key: name },
-      key: name,
-    }
+    if (Math.abs(nowS - Number(timestamp)) > SIGNED_SKEW_S) throw new Fault('request_expired')
+    return key
   }
+
+  async function spendNonce({ headers }: Approach, key: MerchantKey, store: Store): Promise<void> {
+    // Remembered until its timestamp alone would refuse it.
+    const until = Number(headers[SIGNED_HEADERS.timestamp]) + 2 * SIGNED_SKEW_S
+    const id = headers[SIGNED_HEADERS.nonce]!
+    if (!(await spend(store, { kind: `request:${key.name}`, id, until }))) throw new Fault('request_replayed')
+  }
+
+  return { verify, spend: spendNonce, knows: (name: string) => keys.has(name) }
 }
+
+/** Keys come and go; the orders stay the sub-merchant's. */
+export const callerOf = ({ out_sub_mch_id, scopes, name }: MerchantKey): Caller => ({
+  id: `m:${out_sub_mch_id}`,
+  kind: 'merchant',
+  out_sub_mch_id,
+  scopes,
+  key: name,
+})

@@ -1,9 +1,12 @@
+import { readFileSync } from 'node:fs'
+import { readCa } from './ca'
 import { parseUrl, readServerAddress, type Dialect } from './databaseUrl'
 import { readEntries, readNamedKeys, type Entry, type FaultSink, type NamedKey } from './entries'
 import { wholeNumber, type NumberName } from './numbers'
 import { parseRefundOperator, readRefundOperator, type RefundOperator } from './refundOperator'
 import { readPeople, SANDBOX_SECRET, type People } from './people'
 import { Secret } from './secrets'
+import { secretsIn } from './secretVariables'
 
 export type Merchant = {
   out_mch_id: string
@@ -39,7 +42,8 @@ export type Config = {
     /** Ends with a slash. */
     baseUrl: string
     timeoutMs: number
-    /** PEM file that replaces the built-in roots for Cloud Pay alone. */
+    /** PEM text, or a file with it, that replaces the built-in roots for Cloud Pay alone. */
+    ca: string | undefined
     caFile: string | undefined
     spbillCreateIp: string
     /** `caller_notify_url` of every order, when the console's address is not the one to call. */
@@ -58,7 +62,8 @@ export type Config = {
   webhook: { url: string; secret: Secret; allowPrivate: boolean } | undefined
   /** Texts and payer ids of orders that are over are kept so long. */
   retentionDays: number
-  database: { dialect: Dialect; url: Secret }
+  /** `ca`: PEM text that replaces the built-in roots for it. */
+  database: { dialect: Dialect; url: Secret; ca?: string | undefined }
   /**
    * `closed`: sessions and signed requests. `open`: anybody may call, for one machine only. `own`: the bundle brings its
    * own `authorize`.
@@ -66,6 +71,8 @@ export type Config = {
   callers: 'closed' | 'open' | 'own'
   people: People
   otherTills: readonly Till[]
+  /** What no line of the log may show. */
+  secrets: readonly Secret[]
   /** What lies sealed in the database opens with these; without any, nothing is kept there that needs sealing. */
   dataKeys: readonly NamedKey[]
 }
@@ -142,7 +149,16 @@ export function readConfig(env: Env, injectedAuthorize = false): Config {
 
   const onScf = Boolean(env['TENCENTCLOUD_RUNENV'])
   const base = readBaseUrl(env['CLOUD_PAY_BASE_URL'] || 'https://pay.qcloud.com/cpay/', fault)
-  const database = readDatabaseUrl(env['DATABASE_URL'], onScf, fault)
+  const database = readDatabaseOf(env, fault)
+  const ca = readCa(env, 'CLOUD_PAY_CA', fault)
+  const caFile = env['CLOUD_PAY_CA_FILE'] || undefined
+  if (ca !== undefined && caFile !== undefined)
+    fault('CLOUD_PAY_CA', 'and CLOUD_PAY_CA_FILE are two answers to one question: leave one out')
+  else if ((ca ?? caFile) !== undefined && base.url.startsWith('http:'))
+    fault(
+      ca === undefined ? 'CLOUD_PAY_CA_FILE' : 'CLOUD_PAY_CA',
+      'does nothing for a CLOUD_PAY_BASE_URL of http://',
+    )
 
   const spbillCreateIp = env['CLOUD_PAY_SPBILL_CREATE_IP'] || '127.0.0.1'
   if (!IPV4.test(spbillCreateIp)) fault('CLOUD_PAY_SPBILL_CREATE_IP', 'must be an IPv4 address')
@@ -191,7 +207,8 @@ export function readConfig(env: Env, injectedAuthorize = false): Config {
     cloudPay: {
       baseUrl: base.url,
       timeoutMs: whole('CLOUD_PAY_TIMEOUT_MS'),
-      caFile: env['CLOUD_PAY_CA_FILE'] || undefined,
+      ca,
+      caFile,
       spbillCreateIp,
       callerNotifyUrl: readNotifyUrl(env['CALLER_NOTIFY_URL'], base.loopback, fault),
       notifyReply: notifyReply === 'text' ? 'text' : 'object',
@@ -211,6 +228,7 @@ export function readConfig(env: Env, injectedAuthorize = false): Config {
     people,
     otherTills: readTills(env['OTHER_TILLS'], fault),
     dataKeys,
+    secrets: secretsIn(env),
   }
   if (faults.length > 0) throw new ConfigurationFault(faults)
   return config
@@ -226,16 +244,9 @@ export const isOfSandbox = (merchant: Merchant): boolean =>
 /** The database alone, for tools that need nothing else. Throws a ConfigurationFault. */
 export function readDatabase(env: Env): Config['database'] {
   const faults: string[] = []
-  const database = readDatabaseUrl(env['DATABASE_URL'], Boolean(env['TENCENTCLOUD_RUNENV']), (name, why) =>
-    faults.push(`${name} ${why}`),
-  )
+  const database = readDatabaseOf(env, (name, why) => faults.push(`${name} ${why}`))
   if (faults.length > 0) throw new ConfigurationFault(faults)
   return database
-}
-
-/** The URL, and the password in it: a driver may quote either. */
-export function databaseSecrets({ dialect, url }: Config['database']): Secret[] {
-  return dialect === 'sqlite' ? [] : [url, new Secret(readServerAddress(url.reveal(), dialect).password)]
 }
 
 const ID = /^[0-9A-Za-z]{1,32}$/
@@ -345,6 +356,27 @@ function readBaseUrl(value: string, fault: FaultSink): { url: string; loopback: 
   }
   if (!url.pathname.endsWith('/')) url.pathname += '/'
   return { url: url.href, loopback }
+}
+
+/** Trust that a file of this machine holds. Throws a ConfigurationFault that names the variable. */
+export function readCaFile(file: string, variable: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    throw new ConfigurationFault([`${variable} names a file that cannot be read`])
+  }
+}
+
+function readDatabaseOf(env: Env, fault: FaultSink): Config['database'] {
+  const database = readDatabaseUrl(env['DATABASE_URL'], Boolean(env['TENCENTCLOUD_RUNENV']), fault)
+  const ca = readCa(env, 'DATABASE_CA', fault)
+  if (ca === undefined) return database
+  const url = parseUrl(database.url.reveal())
+  if (database.dialect === 'sqlite' || !['verify', 'verify-ca'].includes(url?.searchParams.get('tls') ?? ''))
+    fault('DATABASE_CA', 'does nothing without tls=verify or tls=verify-ca in DATABASE_URL')
+  if (url?.searchParams.has('ca'))
+    fault('DATABASE_CA', 'and the ca of DATABASE_URL are two answers to one question: leave one out')
+  return { ...database, ca }
 }
 
 function readDatabaseUrl(value: string | undefined, onScf: boolean, fault: FaultSink): Config['database'] {

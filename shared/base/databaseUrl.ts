@@ -3,11 +3,12 @@ import { isIP } from 'node:net'
 export type Dialect = 'mysql' | 'postgres' | 'sqlite'
 
 /**
- * `mysql://user:password@host:3306/database?tls=verify&ca=/path/ca.pem`
+ * `mysql://user:password@host:3306/database?tls=verify`
  *
  * tls  `off` (default), `verify` (chain and host name), `verify-ca` (chain only: for a VIP address the certificate
  *      does not name). There is no mode that encrypts without checking: it would only look safe.
- * ca   PEM file with the roots to trust instead of the built-in ones; TencentDB's console offers it for download.
+ * ca   PEM file of this machine with the roots to trust instead of the built-in ones; TencentDB's console offers it for
+ *      download. A deployed function has no file beside its own: there DATABASE_CA holds the text.
  */
 export type ServerAddress = {
   host: string
@@ -33,7 +34,9 @@ export function readServerAddress(text: string, dialect: Exclude<Dialect, 'sqlit
   const unknown = [...url.searchParams.keys()].find((name) => name !== 'tls' && name !== 'ca')
   if (unknown !== undefined) throw new Error('has an option other than tls and ca')
   const tls = url.searchParams.get('tls') ?? 'off'
+  const caFile = url.searchParams.get('ca') ?? undefined
   if (!['off', 'verify', 'verify-ca'].includes(tls)) throw new Error('must have tls=off, verify or verify-ca')
+  if (tls === 'off' && caFile !== undefined) throw new Error('has a ca, which does nothing with tls=off')
   // mysql2 hands an IP address to TLS as no name at all, and Node then checks for "localhost".
   if (dialect === 'mysql' && tls === 'verify' && isIP(host)) {
     throw new Error('must have a host name for tls=verify; for an IP address use tls=verify-ca')
@@ -44,10 +47,7 @@ export function readServerAddress(text: string, dialect: Exclude<Dialect, 'sqlit
     user: user!,
     password: password!,
     database,
-    tls:
-      tls === 'off'
-        ? undefined
-        : { caFile: url.searchParams.get('ca') ?? undefined, verifyHost: tls === 'verify' },
+    tls: tls === 'off' ? undefined : { caFile, verifyHost: tls === 'verify' },
   }
 }
 

@@ -272,3 +272,7 @@ export class Fault extends Error {
     super(code, extras.cause === undefined ? undefined : { cause: extras.cause })
   }
 }
+
+/** The database could not be read or written, so this says nothing of how things stand upstream. */
+export const isOfDatabase = (error: unknown): boolean =>
+  error instanceof Fault && (error.code === 'database_unavailable' || error.code === 'configuration')

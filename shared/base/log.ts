@@ -14,17 +14,22 @@ const TEXT_MAX = 500
  * appear, so even a driver's error text cannot carry one out.
  */
 export function createLog(write: (text: string) => void, secrets: readonly Secret[]): Log {
+  const strike = striking(secrets)
+  // Before a text is cut: the first half of a secret would not be recognised any more.
+  const short = (_: string, value: unknown) =>
+    typeof value === 'string' && value.length > TEXT_MAX ? strike(value).slice(0, TEXT_MAX) : value
+  return (line) => write(`${strike(JSON.stringify({ level: 'info', ...line }, short)).slice(0, LINE_MAX)}\n`)
+}
+
+/** Takes the secrets out of a text, wherever they stand in it. Those of fewer than six characters may be any word. */
+export function striking(secrets: readonly Secret[]): (text: string) => string {
   const escaped = (text: string) => JSON.stringify(text).slice(1, -1)
   const texts = secrets.map((secret) => secret.reveal()).filter((text) => text.length >= 6)
   // Inside JSON, and inside JSON inside JSON, a secret with quotes or backslashes looks different.
   const hidden = [...new Set(texts.flatMap((text) => [text, escaped(text), escaped(escaped(text))]))]
     // One secret may contain another.
     .sort((a, b) => b.length - a.length)
-  const strike = (text: string) => hidden.reduce((left, secret) => left.replaceAll(secret, HIDDEN), text)
-  // Before a text is cut: the first half of a secret would not be recognised any more.
-  const short = (_: string, value: unknown) =>
-    typeof value === 'string' && value.length > TEXT_MAX ? strike(value).slice(0, TEXT_MAX) : value
-  return (line) => write(`${strike(JSON.stringify({ level: 'info', ...line }, short)).slice(0, LINE_MAX)}\n`)
+  return (text) => hidden.reduce((left, secret) => left.replaceAll(secret, HIDDEN), text)
 }
 
 /** To where the platform collects it. */

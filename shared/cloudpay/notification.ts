@@ -17,7 +17,9 @@ export type NotificationFlaw =
   'too_large' | 'envelope_malformed' | 'content_is_no_notification' | 'merchant_unknown' | 'authen_code_wrong'
 
 export type OpenedNotification =
-  { ok: true; text: string; content: NotificationContent } | { ok: false; flaw: NotificationFlaw }
+  | { ok: true; text: string; content: NotificationContent }
+  /** `claims`: the sub-merchant whose key it says to be signed with. */
+  | { ok: false; flaw: NotificationFlaw; claims?: string }
 
 /**
  * `keyOf` looks a sub-merchant's key up in memory. It is asked with an id from the content *before* that is verified:
@@ -44,9 +46,10 @@ export function openNotification(
   if (!read.success) return flawed('content_is_no_notification')
   const content = read.output
 
-  const key = keyOf(content.pay_mch_key.out_sub_mch_id ?? '')
-  if (!key) return flawed('merchant_unknown')
-  if (!verifyAuthenCode(key, text, authen_code)) return flawed('authen_code_wrong')
+  const claims = content.pay_mch_key.out_sub_mch_id ?? ''
+  const key = keyOf(claims)
+  if (!key) return { ok: false, flaw: 'merchant_unknown', claims }
+  if (!verifyAuthenCode(key, text, authen_code)) return { ok: false, flaw: 'authen_code_wrong', claims }
   return { ok: true, text, content }
 }
 

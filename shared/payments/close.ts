@@ -1,5 +1,5 @@
 import type { Caller } from '../base/caller'
-import { Fault } from '../base/errors'
+import { Fault, isOfDatabase } from '../base/errors'
 import { makeNonce } from '../base/random'
 import { nowS, type Deadline } from '../base/time'
 import { closeOrder as closeOrderInterface, type CloseRequest } from '../cloudpay/schema'
@@ -47,7 +47,7 @@ async function pushOrLeave(payments: Payments, closing: Order, deadline: Deadlin
   try {
     return (await pushClosing(payments, closing, deadline)).order
   } catch (error) {
-    if (error instanceof Fault && error.code === 'database_unavailable') return closing
+    if (isOfDatabase(error)) return closing
     throw error
   }
 }

@@ -28,6 +28,8 @@ export type Payments = {
    * asking the database, once there is something good in hand. Throws the Fault `database_unavailable`.
    */
   newer: () => Promise<Payments | undefined>
+  /** The same for a stranger, who names a sub-merchant that is not among `merchants`: asked now and then. */
+  renewed: (out_sub_mch_id: string) => Promise<Payments | undefined>
   /** Is told after every call about an order whether an answer came that can be used. */
   heard?: (out_sub_mch_id: string, isAnswer: boolean) => void
   /** How a line of the log names a payer. */

@@ -1,5 +1,5 @@
 import type { Caller } from '../base/caller'
-import { Fault, type FaultExtras } from '../base/errors'
+import { Fault, isOfDatabase, type FaultExtras } from '../base/errors'
 import { deadlineAfter, nowS, type Deadline } from '../base/time'
 import type { Order } from '../order/order'
 import {
@@ -221,7 +221,7 @@ async function ask(
     // Somebody else is asking, or has asked, and what came of it cannot be read just now.
     if (error instanceof LeaseLost) throw unknownOutcome(order, error)
     // Whatever broke on our side after the text had left: nobody knows how it ended.
-    if (sent && !(error instanceof Fault && error.code !== 'database_unavailable')) {
+    if (sent && (isOfDatabase(error) || !(error instanceof Fault))) {
       throw unknownOutcome(order, error)
     }
     throw error

@@ -37,7 +37,11 @@ const LOOK_MAX_MS = 1500
  */
 export async function takeNotification(payments: Payments, body: Buffer, deadline: Deadline): Promise<void> {
   const opened = openNotification(body, (id) => payments.merchants.find(id)?.key)
-  if (!opened.ok) throw refused(payments, opened.flaw)
+  if (!opened.ok) {
+    const renewed = opened.claims === undefined ? undefined : await payments.renewed(opened.claims)
+    if (!renewed) throw refused(payments, opened.flaw)
+    return takeNotification({ ...renewed, log: payments.log }, body, deadline)
+  }
   // The key that fits may have been taken away a moment ago: then it has to fit again.
   const newer = await payments.newer()
   if (newer) return takeNotification({ ...newer, log: payments.log }, body, deadline)

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import * as v from 'valibot'
 import type { Caller } from '../base/caller'
 import { storedPayerHash } from '../base/payer'
-import { Fault } from '../base/errors'
+import { Fault, isOfDatabase } from '../base/errors'
 import { Fen } from '../base/money'
 import { makeNonce } from '../base/random'
 import { nowS, type Deadline } from '../base/time'
@@ -81,7 +81,7 @@ export async function createRefund(
   if (!isAsked) return recorded
   const both = await advanceRefund(payments, recorded, deadline).catch((error: unknown) => {
     // It is recorded, and may have been asked for: whatever the database does now, the timer goes on.
-    if (error instanceof Fault && error.code === 'database_unavailable') return recorded
+    if (isOfDatabase(error)) return recorded
     throw error
   })
   const { order, refund } = both

@@ -1,6 +1,8 @@
 import type { CompiledQuery, DatabaseConnection, Driver, QueryResult } from 'kysely'
+import { ConfigurationFault } from '../base/config'
 import type { Dialect } from '../base/databaseUrl'
-import { BEGIN, errorKind, SESSION_SETUP } from './dialect'
+import type { Clock } from '../base/time'
+import { BEGIN, errorKind, IDLE_MAX_MS, SESSION_SETUP } from './dialect'
 
 /**
  * One connection, kept at module scope, for an instance that may be frozen between any two events. While it sleeps
@@ -9,6 +11,9 @@ import { BEGIN, errorKind, SESSION_SETUP } from './dialect'
  * What is safe to say again on a new connection is said again: BEGIN, and a SELECT outside a transaction. Everything
  * else is reported: `Disconnected` when the transaction cannot have been kept, `CommitUnknown` when it may have been.
  * Neither is ever re-run from here: whoever decided must read again and decide again.
+ *
+ * A server that has handed its work to another goes on answering, and takes no writes any more. The connection to it is
+ * dropped, the error goes to the caller as it is, and the next call connects to whoever has the address now.
  */
 
 export type Said = { rows: unknown[]; affected: number }
@@ -38,6 +43,9 @@ export class Unreachable extends Error {
   override readonly name = 'Unreachable'
 }
 
+/** A server whose disk is full refuses writes as well, and a new connection to it is no better: one is tried this often. */
+const RECONNECT_EVERY_MS = 5000
+
 /** Longer than any statement of ours takes; shorter than a caller waits. A silent socket is a dead one. */
 const STATEMENT_TIMEOUT_MS = 3000
 
@@ -61,13 +69,15 @@ export class OneConnection implements Driver, DatabaseConnection {
   #wire: Wire | undefined
   #opening: Promise<Wire> | undefined
   #inTransaction = false
+  #usedAtMs = 0
+  #leftReadOnlyAtMs = -Infinity
   #last: Promise<void> = Promise.resolve()
   #release: () => void = () => undefined
 
   constructor(
     readonly dialect: Dialect,
     private readonly open: () => Promise<Wire>,
-    private readonly sleep: (ms: number) => Promise<void>,
+    private readonly clock: Clock,
     private readonly statementTimeoutMs = STATEMENT_TIMEOUT_MS,
   ) {}
 
@@ -166,7 +176,7 @@ export class OneConnection implements Driver, DatabaseConnection {
       } catch (error) {
         if (this.dialect !== 'sqlite' || errorKind('sqlite', error) !== 'lost_race' || attempt >= 400)
           throw error
-        await this.sleep(5 + attempt / 10)
+        await this.clock.sleep(5 + attempt / 10)
       }
     }
   }
@@ -176,6 +186,7 @@ export class OneConnection implements Driver, DatabaseConnection {
   }
 
   async #say(sql: string, parameters: readonly unknown[], again: boolean): Promise<Said> {
+    this.#leaveIfIdle()
     const reused = this.#wire?.isAlive() ?? false
     try {
       return await this.#sayOnce(sql, parameters)
@@ -189,19 +200,32 @@ export class OneConnection implements Driver, DatabaseConnection {
   async #sayOnce(sql: string, parameters: readonly unknown[]): Promise<Said> {
     const wire = await this.#connected()
     try {
-      return await answerInTime(wire, sql, parameters, this.statementTimeoutMs)
+      const said = await answerInTime(wire, sql, parameters, this.statementTimeoutMs)
+      this.#usedAtMs = this.clock.nowMs()
+      return said
     } catch (error) {
       loseValues(error)
-      if (
-        error instanceof Disconnected ||
-        !wire.isAlive() ||
-        errorKind(this.dialect, error) === 'disconnected'
-      ) {
+      const kind = errorKind(this.dialect, error)
+      if (error instanceof Disconnected || !wire.isAlive() || kind === 'disconnected') {
         this.#drop()
         throw new Disconnected('disconnected', { cause: error })
       }
+      if (kind === 'read_only') this.#leaveReadOnly()
       throw error
     }
+  }
+
+  /** While an instance sleeps the address may come to mean another server, and nobody tells the sleeper. */
+  #leaveIfIdle(): void {
+    if (!this.#inTransaction && this.clock.nowMs() - this.#usedAtMs >= IDLE_MAX_MS[this.dialect]) this.#drop()
+  }
+
+  #leaveReadOnly(): void {
+    const nowMs = this.clock.nowMs()
+    // A clock that was set back has not measured anything.
+    if (Math.abs(nowMs - this.#leftReadOnlyAtMs) < RECONNECT_EVERY_MS) return
+    this.#leftReadOnlyAtMs = nowMs
+    this.#drop()
   }
 
   async #connected(): Promise<Wire> {
@@ -210,7 +234,9 @@ export class OneConnection implements Driver, DatabaseConnection {
     if (this.#inTransaction) throw new Disconnected('disconnected inside a transaction')
     const opening = this.#opening ?? this.#openSession()
     this.#opening = undefined
-    return (this.#wire = await opening)
+    this.#wire = await opening
+    this.#usedAtMs = this.clock.nowMs()
+    return this.#wire
   }
 
   async #openSession(): Promise<Wire> {
@@ -224,6 +250,7 @@ export class OneConnection implements Driver, DatabaseConnection {
       return wire
     } catch (error) {
       wire?.destroy()
+      if (error instanceof ConfigurationFault) throw error
       throw new Unreachable('cannot connect to the database', { cause: error })
     }
   }

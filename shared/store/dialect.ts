@@ -37,9 +37,11 @@ export const SESSION_SETUP: Record<Dialect, readonly string[]> = {
   mysql: [
     'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED',
     // Strict: a value that does not fit is an error, never cut short. MySQL has one limit for every idleness, so an
-    // instance that sleeps longer pays one reconnect.
+    // instance that sleeps longer pays one reconnect. The charset was asked for in the handshake already, which a server
+    // may be told to ignore (skip-character-set-client-handshake).
     "SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO', " +
-      'wait_timeout = 60, innodb_lock_wait_timeout = 2',
+      'wait_timeout = 60, innodb_lock_wait_timeout = 2, character_set_client = utf8mb4, ' +
+      'character_set_results = utf8mb4, character_set_connection = utf8mb4, collation_connection = utf8mb4_bin',
   ],
   postgres: [
     'SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED; ' +
@@ -53,6 +55,9 @@ export const SESSION_SETUP: Record<Dialect, readonly string[]> = {
     'PRAGMA busy_timeout = 0',
   ],
 }
+
+/** A connection nobody has used for so long is left for a new one. The embedded database cannot move. */
+export const IDLE_MAX_MS: Record<Dialect, number> = { mysql: 60_000, postgres: 60_000, sqlite: Infinity }
 
 export const BEGIN: Record<Dialect, string> = {
   mysql: 'BEGIN',
@@ -194,21 +199,38 @@ export type ErrorKind =
   | 'unique' // another row has this number or key
   | 'lost_race' // the database undid our transaction in favour of another
   | 'disconnected' // the connection is gone
+  | 'read_only' // the server answers, and takes no writes: another may have its place by now
+  | 'does_not_fit' // a column cannot hold the value
   | 'other'
 
-// 1020 record changed, 1205 lock wait timeout, 1213 deadlock
-const MYSQL_LOST_RACE = new Set([1020, 1205, 1213])
-// 1053 shutting down, 1152/1184/1927 aborted, 3024 not here: that is a query's own limit; 4031 idle too long
-const MYSQL_DISCONNECTED = new Set([1053, 1152, 1184, 1927, 4031])
-const POSTGRES_LOST_RACE = new Set(['40001', '40P01', '55P03'])
-const SOCKET = new Set([
-  'ECONNRESET',
-  'EPIPE',
-  'ETIMEDOUT',
-  'ECONNABORTED',
-  'PROTOCOL_CONNECTION_LOST',
-  'PROTOCOL_ENQUEUE_AFTER_FATAL_ERROR',
+const MYSQL_KINDS = new Map<number, ErrorKind>([
+  [1062, 'unique'],
+  // record changed, lock wait timeout, deadlock
+  ...kindsOf('lost_race', 1020, 1205, 1213),
+  // shutting down, aborted (three ways), offline, killed, idle too long; 3024 is not here: a query's own limit
+  ...kindsOf('disconnected', 1053, 1152, 1184, 1927, 3032, 3169, 4031),
+  // --read-only and a full disk, a read-only transaction, read-only mode
+  ...kindsOf('read_only', 1290, 1792, 1836),
+  // out of range, truncated, too long, not of this charset (four ways)
+  ...kindsOf('does_not_fit', 1264, 1265, 1406, 1267, 1300, 1366, 3988),
 ])
+const POSTGRES_KINDS: readonly (readonly [RegExp, ErrorKind])[] = [
+  [/^23505$/, 'unique'],
+  [/^(40001|40P01|55P03)$/, 'lost_race'],
+  // The server ends the session; it has waited too long for the rest of a transaction; connection exceptions.
+  [/^(57P0\d|25P0[34]|08\w{3})$/, 'disconnected'],
+  [/^25006$/, 'read_only'],
+  // too long, out of range, no such character in the database's encoding (two ways)
+  [/^(22001|22003|22021|22P05)$/, 'does_not_fit'],
+]
+const SOCKET = new Set([
+  ...['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ECONNABORTED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENETDOWN'],
+  ...['PROTOCOL_CONNECTION_LOST', 'PROTOCOL_ENQUEUE_AFTER_FATAL_ERROR', 'ERR_STREAM_DESTROYED'],
+])
+
+function kindsOf(kind: ErrorKind, ...numbers: number[]): [number, ErrorKind][] {
+  return numbers.map((number) => [number, kind])
+}
 
 export function errorKind(dialect: Dialect, error: unknown): ErrorKind {
   if (typeof error !== 'object' || error === null) return 'other'
@@ -216,17 +238,14 @@ export function errorKind(dialect: Dialect, error: unknown): ErrorKind {
   if (typeof code === 'string' && SOCKET.has(code)) return 'disconnected'
   switch (dialect) {
     case 'mysql': {
-      const number = typeof errno === 'number' ? errno : 0
-      if (number === 1062) return 'unique'
-      if (MYSQL_LOST_RACE.has(number)) return 'lost_race'
-      if (MYSQL_DISCONNECTED.has(number) || fatal === true) return 'disconnected'
+      const known = typeof errno === 'number' ? MYSQL_KINDS.get(errno) : undefined
+      if (known) return known
+      if (fatal === true) return 'disconnected'
       return typeof message === 'string' && /closed state/.test(message) ? 'disconnected' : 'other'
     }
     case 'postgres': {
-      if (code === '23505') return 'unique'
-      if (typeof code === 'string' && POSTGRES_LOST_RACE.has(code)) return 'lost_race'
-      // 57P0x: the server ends the session; 08xxx: connection exceptions.
-      if (typeof code === 'string' && /^(57P0\d|08\w{3})$/.test(code)) return 'disconnected'
+      const known = typeof code === 'string' ? POSTGRES_KINDS.find(([codes]) => codes.test(code)) : undefined
+      if (known) return known[1]
       // pg gives no code for a socket that ended under a query.
       return typeof message === 'string' &&
         /Connection terminated|not queryable|Client was closed/.test(message)
@@ -240,4 +259,14 @@ export function errorKind(dialect: Dialect, error: unknown): ErrorKind {
       return /^SQLITE_(BUSY|LOCKED)/.test(text) ? 'lost_race' : 'other'
     }
   }
+}
+
+/**
+ * The column that could not hold a value, as far as the server says: MySQL by name, PostgreSQL not at all. The message
+ * itself quotes the value, and so a payer.
+ */
+export function tightColumn(dialect: Dialect, error: unknown): string {
+  const { message } = error as DriverError
+  const [, column] = /\bcolumn [`']?(?:[^`' ]+`\.`)*([A-Za-z_]\w*)[`']? at row/.exec(String(message)) ?? []
+  return dialect === 'mysql' && column !== undefined ? `column ${column}` : 'a column'
 }

@@ -6,7 +6,9 @@ import {
   SqliteIntrospector,
   type DatabaseIntrospector,
 } from 'kysely'
+import { ConfigurationFault } from '../base/config'
 import type { Dialect } from '../base/databaseUrl'
+import { charsetFaults } from './charset'
 import { migrations } from './migrations'
 import { speak, type Store } from './open'
 
@@ -14,9 +16,12 @@ export type MigrationReport = { applied: string[]; pending: string[] }
 
 /**
  * Brings the schema up to date; running it again does nothing. On a server two at once wait for each other; on SQLite
- * the second may find the file busy, and is simply run again.
+ * the second may find the file busy, and is simply run again. Throws a ConfigurationFault where the database could not
+ * hold what is written to it.
  */
 export async function migrate(store: Store): Promise<MigrationReport> {
+  const faults = await charsetFaults(store)
+  if (faults.length > 0) throw new ConfigurationFault(faults.map(({ said, cure }) => `${said}: ${cure}`))
   const migrator = migratorOf(store)
   // After a rollback the schema is ahead of this version, which Kysely takes for damage. It is not: see migrations.ts.
   if ((await reportOf(migrator)).pending.length === 0) return { applied: [], pending: [] }

@@ -1,11 +1,12 @@
-import { readFileSync } from 'node:fs'
 import { createConnection, type Connection, type QueryError, type ResultSetHeader } from 'mysql2'
+import { readCaFile } from '../base/config'
 import { CONNECT_TIMEOUT_MS, readServerAddress } from '../base/databaseUrl'
 import type { Wire } from './connection'
 
 /** TencentDB for MySQL (5.7, 8.0), TDSQL-C, MariaDB. Text protocol, utf8mb4. */
-export async function openMysql(url: string): Promise<Wire> {
+export async function openMysql(url: string, caText?: string): Promise<Wire> {
   const { tls, ...address } = readServerAddress(url, 'mysql')
+  const ca = caText ?? (tls?.caFile === undefined ? undefined : readCaFile(tls.caFile, 'DATABASE_URL'))
   const connection = createConnection({
     ...address,
     ...(tls
@@ -15,7 +16,7 @@ export async function openMysql(url: string): Promise<Wire> {
             // Off by default in this driver: without it any certificate of the CA would do.
             verifyIdentity: tls.verifyHost,
             minVersion: 'TLSv1.2',
-            ...(tls.caFile === undefined ? {} : { ca: readFileSync(tls.caFile, 'utf8') }),
+            ...(ca === undefined ? {} : { ca }),
           },
         }
       : {}),

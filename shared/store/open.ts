@@ -9,8 +9,11 @@ import {
   type DatabaseIntrospector,
   type Dialect as KyselyDialect,
 } from 'kysely'
-import type { Config } from '../base/config'
+import { ConfigurationFault, type Config } from '../base/config'
 import type { Dialect } from '../base/databaseUrl'
+import { striking } from '../base/log'
+import type { Secret } from '../base/secrets'
+import { secretsIn } from '../base/secretVariables'
 import type { Clock } from '../base/time'
 import { OneConnection, type Wire } from './connection'
 import type { Tables } from './tables'
@@ -27,7 +30,7 @@ export type Store = {
  * The drivers this build carries. A bundle is built for the databases its owner has (see deploy/bundle.ts): what is
  * switched off is not in it. SQLite is never in a deployed one.
  */
-async function loadWire(dialect: Dialect): Promise<(url: string) => Promise<Wire>> {
+async function loadWire(dialect: Dialect): Promise<(url: string, ca?: string) => Promise<Wire>> {
   if (dialect === 'mysql' && process.env.STORE_WITHOUT_MYSQL !== 'yes')
     return (await import('./mysql')).openMysql
   if (dialect === 'postgres' && process.env.STORE_WITHOUT_POSTGRES !== 'yes') {
@@ -43,15 +46,30 @@ async function loadWire(dialect: Dialect): Promise<(url: string) => Promise<Wire
  * as a migration.
  */
 export function openStore(database: Config['database'], clock: Clock, statementTimeoutMs?: number): Store {
-  const { dialect, url } = database
+  const { dialect, url, ca } = database
   const connection = new OneConnection(
     dialect,
-    async () => (await loadWire(dialect))(url.reveal()),
-    (ms) => clock.sleep(ms),
+    async () => {
+      const open = await loadWire(dialect)
+      return open(url.reveal(), ca).catch((error: unknown) => {
+        throw struck(error, secretsIn({ DATABASE_URL: url.reveal() }))
+      })
+    },
+    clock,
     statementTimeoutMs,
   )
   const db = new Kysely<Tables>({ dialect: speak(dialect, connection) })
   return { db, dialect, connection, close: () => db.destroy() }
+}
+
+/** A driver, or the server, may quote what it was to log in with. */
+function struck(error: unknown, secrets: readonly Secret[]): unknown {
+  if (!(error instanceof Error)) return error
+  const strike = striking(secrets)
+  const members = error as unknown as Record<string, unknown>
+  for (const name of Object.getOwnPropertyNames(error))
+    if (typeof members[name] === 'string') members[name] = strike(members[name])
+  return error
 }
 
 /** Switched off together with its driver, so that a bundle carries one dialect's SQL and not three. */
@@ -86,8 +104,8 @@ export function speak(dialect: Dialect, connection: OneConnection): KyselyDialec
   throw new NotBundled(dialect)
 }
 
-class NotBundled extends Error {
+class NotBundled extends ConfigurationFault {
   constructor(dialect: Dialect) {
-    super(`this bundle was built without ${dialect}`)
+    super([`DATABASE_URL is of ${dialect}, which this bundle was built without: see provider.drivers`])
   }
 }

@@ -1,11 +1,12 @@
-import { readFileSync } from 'node:fs'
 import { Client } from 'pg'
+import { readCaFile } from '../base/config'
 import { CONNECT_TIMEOUT_MS, readServerAddress } from '../base/databaseUrl'
 import type { Wire } from './connection'
 
 /** TencentDB for PostgreSQL, 11 and later. */
-export async function openPostgres(url: string): Promise<Wire> {
+export async function openPostgres(url: string, caText?: string): Promise<Wire> {
   const { tls, ...address } = readServerAddress(url, 'postgres')
+  const ca = caText ?? (tls?.caFile === undefined ? undefined : readCaFile(tls.caFile, 'DATABASE_URL'))
   const client = new Client({
     ...address,
     ...(tls
@@ -13,7 +14,7 @@ export async function openPostgres(url: string): Promise<Wire> {
           ssl: {
             rejectUnauthorized: true,
             minVersion: 'TLSv1.2' as const,
-            ...(tls.caFile === undefined ? {} : { ca: readFileSync(tls.caFile, 'utf8') }),
+            ...(ca === undefined ? {} : { ca }),
             ...(tls.verifyHost ? {} : { checkServerIdentity: () => undefined }),
           },
         }

@@ -1,8 +1,9 @@
 import { sql, type CompiledQuery, type RawBuilder } from 'kysely'
+import { ConfigurationFault } from '../base/config'
 import { Fault } from '../base/errors'
 import { IllegalMove } from '../order/state'
 import { Disconnected, type Said } from './connection'
-import { databaseNowMs, errorKind } from './dialect'
+import { databaseNowMs, errorKind, tightColumn } from './dialect'
 import type { Store } from './open'
 
 /**
@@ -18,12 +19,12 @@ export type Say = (query: CompiledQuery) => Promise<Said>
 export const nowPlus = (store: Store, ms: number): RawBuilder<number> =>
   sql<number>`${databaseNowMs(store.dialect)} + ${ms}`
 
-/** Whatever a read runs into, the caller hears the same: the database, and nothing was asked of anybody. */
+/** Throws `database_unavailable` whatever it runs into, but for a value that does not fit: that is `configuration`. */
 export async function read<Row>(store: Store, query: CompiledQuery): Promise<Row[]> {
   try {
     return (await store.connection.run(query)).rows as Row[]
-  } catch (cause) {
-    throw new Fault('database_unavailable', { cause })
+  } catch (error) {
+    throw faultOf(store, error)
   }
 }
 
@@ -73,7 +74,17 @@ function lostOrFault(store: Store, error: unknown): 'lost' {
   if (error instanceof IllegalMove) throw error
   if (error instanceof Lost || error instanceof Disconnected) return 'lost'
   if (errorKind(store.dialect, error) === 'lost_race') return 'lost'
-  throw new Fault('database_unavailable', { cause: error })
+  throw faultOf(store, error)
+}
+
+/** A value that does not fit will not fit the next time either: that is for whoever set the database up. */
+function faultOf({ dialect }: Store, error: unknown): Fault {
+  if (error instanceof ConfigurationFault) return new Fault('configuration', { cause: error })
+  if (errorKind(dialect, error) !== 'does_not_fit') return new Fault('database_unavailable', { cause: error })
+  // The driver's own words quote the value.
+  const { code } = error as { code?: unknown }
+  const told = `${tightColumn(dialect, error)} of the database cannot hold a value (${String(code)}): npm run doctor`
+  return new Fault('configuration', { cause: new ConfigurationFault([told]) })
 }
 
 /** Compare-and-set: the guard let exactly one row through, or somebody else was first. */

@@ -1,5 +1,5 @@
 import type { Env } from '../base/config'
-import { referringNames, type SecretName } from './names'
+import { referringNames, type ReferringVariable } from './names'
 import type { SecretsOptions } from './secrets'
 
 /** Reads the environment with its references looked up. One without any comes back as it is and loads nothing. */
@@ -14,5 +14,5 @@ export function secretsReader(env: Env, options: SecretsOptions = {}): () => Pro
 }
 
 /** The same, once. */
-export const withSecrets = (env: Env, names?: readonly SecretName[]): Promise<Env> =>
+export const withSecrets = (env: Env, names?: readonly ReferringVariable[]): Promise<Env> =>
   secretsReader(env, names && { names })()

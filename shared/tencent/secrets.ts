@@ -3,7 +3,7 @@ import type { Log } from '../base/log'
 import { systemClock, type Clock } from '../base/time'
 import { createPost, type Post } from '../net/post'
 import { callTencent, TencentFault, type TencentApi } from './call'
-import { referringNames, SECRET_NAMES, type SecretName } from './names'
+import { referringNames, REFERRING_VARIABLES, type ReferringVariable } from './names'
 import type { Credential } from './tc3'
 
 /**
@@ -21,7 +21,7 @@ const ATTEMPT_MS = 1200
 const REFERENCE = /^ssm:([0-9A-Za-z][\w-]{0,127})(?:\/([0-9A-Za-z][\w.-]{0,63}))?$/
 
 export type SecretsOptions = {
-  names?: readonly SecretName[]
+  names?: readonly ReferringVariable[]
   post?: Post
   clock?: Clock
   log?: Log
@@ -29,7 +29,7 @@ export type SecretsOptions = {
 
 /** Gives the environment with its references replaced; the very same object as long as no secret has changed. */
 export function createSecrets(env: Env, options: SecretsOptions = {}): () => Promise<Env> {
-  const { clock = systemClock, post = createPost(), names = SECRET_NAMES } = options
+  const { clock = systemClock, post = createPost(), names = REFERRING_VARIABLES } = options
   const referring = referringNames(env, names)
   let known: Env | undefined
   let askAgainMs = 0
@@ -58,7 +58,7 @@ export function createSecrets(env: Env, options: SecretsOptions = {}): () => Pro
 type Net = { post: Post; clock: Clock }
 
 /** All of them side by side, and a secret that two variables name only once. */
-async function readAll(env: Env, names: readonly SecretName[], net: Net): Promise<Env> {
+async function readAll(env: Env, names: readonly ReferringVariable[], net: Net): Promise<Env> {
   const faults: string[] = []
   const api = readApi(env, faults)
   const references = names.flatMap((name) => {

@@ -28,6 +28,9 @@ export type ServerKind = { dialect: 'mysql' | 'postgres'; start(): Promise<Ready
 export const LEASE_MS = 60_000
 export const unavailable = { name: 'Fault', code: 'database_unavailable' }
 
+/** What a column cannot hold is for whoever set the database up. */
+export const doesNotFit = { name: 'Fault', code: 'configuration' }
+
 export const anything: unknown = expect.anything()
 
 export const count = (outcomes: unknown[], wanted: unknown) =>

@@ -34,6 +34,7 @@ import { fakeTimeouts, until } from '../support/waiting'
 import {
   anything,
   count,
+  doesNotFit,
   inserted,
   LEASE_MS,
   move,
@@ -265,7 +266,7 @@ export function storeContract(kind: Kind): void {
         // SQLite does not count characters: there it fits, and then all of it is kept.
         if (kind.dialect === 'sqlite') expect(await read(store, order)).toMatchObject(change)
         else {
-          expect(outcome).toMatchObject(unavailable)
+          expect(outcome).toMatchObject(doesNotFit)
           expect(await listEvents(store, order)).toEqual([])
         }
       }
@@ -700,7 +701,7 @@ export function serverContract(kind: ServerKind): void {
       withDefaults(dialectSql.lenient, async (store) => {
         for (const change of TOO_LONG) {
           const order = newOrder(change)
-          await expect(insertOrder(store, order, LEASE_MS)).rejects.toMatchObject(unavailable)
+          await expect(insertOrder(store, order, LEASE_MS)).rejects.toMatchObject(doesNotFit)
         }
       }))
 

@@ -12,7 +12,7 @@ import { readServerAddress } from '../../shared/base/databaseUrl'
 import { FAULTS, Fault } from '../../shared/base/errors'
 import type { PayerApp } from '../../shared/base/people'
 import { Secret } from '../../shared/base/secrets'
-import type { Clock } from '../../shared/base/time'
+import { nowS, type Clock } from '../../shared/base/time'
 import type { Answer } from '../../shared/cloudpay/client'
 import { echoFaults } from '../../shared/cloudpay/echoes'
 import { openAnswer, readMember } from '../../shared/cloudpay/envelope'
@@ -384,7 +384,7 @@ export function targets({ store, env }: Ground): Target[] {
     payerTag: () => 'payer',
   })
   const deadline = { remainingMs: () => 5000 }
-  const openSigned = openSignedRequests(people.merchantKeys)
+  const signed = openSignedRequests(people.merchantKeys)
   const exchanged = (work: Promise<Exchanged>) => work.then(({ outcome }) => outcome === 'payer')
 
   // Small keys: what is tried is reading, and signing takes most of the time.
@@ -636,7 +636,8 @@ export function targets({ store, env }: Ground): Target[] {
         } catch (error) {
           return refused(error)
         }
-        return takingLater(openSigned(approach, store, clock))
+        const enter = async () => signed.spend(approach, signed.verify(approach, nowS(clock)), store)
+        return takingLater(enter())
       },
     }),
     target({

@@ -1,13 +1,16 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { sql } from 'kysely'
+import { readDatabase } from '../../shared/base/config'
 import { Secret } from '../../shared/base/secrets'
 import { systemClock } from '../../shared/base/time'
 import { openStore, type Store } from '../../shared/store/open'
 import { findOrder } from '../../shared/store/orders'
 import { describeContracts } from '../contract/contracts'
 import { backlogContract } from './backlog'
+import { mysqlCharsetContract, postgresCharsetContract } from './charset'
+import { failoverContract } from './failover'
 import { unavailable } from '../contract/ready'
 import { serverContract } from '../contract/store.contract'
 import { makeCertificates, type Certificates } from '../support/certificates'
@@ -28,10 +31,12 @@ type Kind = {
   dialect: 'mysql' | 'postgres'
   found: string | undefined
   launch: () => Promise<Server>
+  /** Another one, which takes no notice of what a client asks for when it connects. */
+  launchOther: () => Promise<Server>
 }
 
 /** Every contract on one server of a kind, which is started once, and what only a server can be asked. */
-export function describeServer({ name, dialect, found, launch }: Kind): void {
+export function describeServer({ name, dialect, found, launch, launchOther }: Kind): void {
   describe(`a store on ${name}`, () => {
     if (isMissing(name, found)) return
 
@@ -44,7 +49,12 @@ export function describeServer({ name, dialect, found, launch }: Kind): void {
     afterAll(() => rmSync(dir, { recursive: true, force: true }))
     let starting: Promise<Server> | undefined
     const server = () => (starting ??= launch())
-    afterAll(async () => (await starting)?.stop())
+    let startingOther: Promise<Server> | undefined
+    const other = () => (startingOther ??= launchOther())
+    afterAll(async () => {
+      await (await starting)?.stop()
+      await (await startingOther)?.stop()
+    })
 
     const start = async () => {
       const { url, freshDatabase } = await server()
@@ -53,6 +63,11 @@ export function describeServer({ name, dialect, found, launch }: Kind): void {
     describeContracts({ dialect, start })
     backlogContract({ dialect, start })
     describe('behind a network', () => serverContract({ dialect, start }))
+
+    describe('when the address comes to mean another server', () =>
+      failoverContract({ dialect, servers: async () => [await server(), await other()] }))
+    describe('in its charset', () =>
+      dialect === 'mysql' ? mysqlCharsetContract(other) : postgresCharsetContract(server))
 
     describe('over TLS', () => {
       const opened: Store[] = []
@@ -68,6 +83,7 @@ export function describeServer({ name, dialect, found, launch }: Kind): void {
         url.hostname = host
         if (port !== undefined) url.port = String(port)
         url.searchParams.set('tls', tls)
+        if (tls === 'off') url.searchParams.delete('ca')
         if (caFile !== undefined) url.searchParams.set('ca', caFile)
         const store = openStore({ dialect, url: new Secret(url.href) }, systemClock)
         opened.push(store)
@@ -89,6 +105,30 @@ export function describeServer({ name, dialect, found, launch }: Kind): void {
       test('connects to a host that the certificate names', async () => {
         expect(await cipherOf(await storeOver('verify', 'localhost'))).toMatch(/TLS|AES|CHACHA/)
         expect(await cipherOf(await storeOver('off', 'localhost'))).toBe('')
+      })
+
+      test('trusts the CA whose text is in the configuration, and no other', async () => {
+        const address = new URL((await server()).url)
+        address.hostname = 'localhost'
+        address.search = '?tls=verify'
+        const over = (caFile: string) => {
+          const store = openStore(
+            readDatabase({ DATABASE_URL: address.href, DATABASE_CA: readFileSync(caFile, 'utf8') }),
+            systemClock,
+          )
+          opened.push(store)
+          return store
+        }
+        expect(await cipherOf(over((await server()).caFile))).toMatch(/TLS|AES|CHACHA/)
+        expect(await refusal(over(otherCertificates.caFile))).toMatch(/unable to verify|issuer|self-signed/)
+      })
+
+      test('says which variable names a file that is not there', async () => {
+        const store = await storeOver('verify', 'localhost', '/nowhere/ca.pem')
+        await expect(findOrder(store, newOrder())).rejects.toMatchObject({
+          code: 'configuration',
+          cause: { faults: ['DATABASE_URL names a file that cannot be read'] },
+        })
       })
 
       test('does not connect where the certificate is of another CA', async () => {

@@ -1,5 +1,6 @@
 import Database from 'libsql'
 import { Kysely } from 'kysely'
+import type { Clock } from '../../shared/base/time'
 import { OneConnection, type Said } from '../../shared/store/connection'
 import { databaseNowMs } from '../../shared/store/dialect'
 import { migrate } from '../../shared/store/migrate'
@@ -22,6 +23,9 @@ type Prepared = {
 
 /** What a transaction wrote, to be written again when a failed-over server has lost what came after it. */
 type Written = { sql: string; parameters: unknown[] }
+
+/** For what neither waits nor grows old. */
+const STILL: Clock = { nowMs: () => 0, sleep: async () => undefined }
 
 export class Server {
   readonly #database = new Database(':memory:')
@@ -47,7 +51,7 @@ export class Server {
         destroy: () => undefined,
         end: async () => undefined,
       }),
-      async () => undefined,
+      STILL,
     )
     await migrate(storeOn(connection))
     server.#tables = server
@@ -145,11 +149,7 @@ function rowMaker(columns: { name: string }[]): (values: unknown[]) => object {
 const speaker = new Kysely<Tables>({
   dialect: speak(
     'sqlite',
-    new OneConnection(
-      'sqlite',
-      () => Promise.reject(new Error('not spoken to')),
-      async () => {},
-    ),
+    new OneConnection('sqlite', () => Promise.reject(new Error('not spoken to')), STILL),
   ),
 })
 

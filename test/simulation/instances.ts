@@ -162,7 +162,10 @@ export class Instance {
       new OneConnection(
         'sqlite',
         () => openWire(world, world.server, owner),
-        (ms) => scheduler.park(owner, 'waits for the write lock', ms),
+        {
+          nowMs: () => scheduler.nowMs,
+          sleep: (ms) => scheduler.park(owner, 'waits for the write lock', ms),
+        },
       ),
     )
     this.#open = () =>

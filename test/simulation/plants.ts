@@ -177,7 +177,7 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "an unknown merchant's notification is read with our key",
     file: 'shared/cloudpay/notification.ts',
-    find: "if (!key) return flawed('merchant_unknown')",
+    find: "if (!key) return { ok: false, flaw: 'merchant_unknown', claims }",
     replace: 'if (!key) return { ok: true, text, content }',
     why: 'whoever names a merchant we do not know needs no key',
   },

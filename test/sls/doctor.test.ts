@@ -7,7 +7,8 @@ import { join } from 'node:path'
 import { lookAtClock } from '../../cli/doctor/clock'
 import { lookAtCloud } from '../../cli/doctor/cloud'
 import type { Finding } from '../../cli/doctor/finding'
-import { lookAtConfiguration, lookAtNames, namesOfConfiguration, readStage } from '../../cli/doctor/stage'
+import { lookAtConfiguration, lookAtNames, readStage } from '../../cli/doctor/stage'
+import { namesOfConfiguration } from '../../deploy/variables'
 import { ROOT } from '../../deploy/bundle'
 import type { Service } from '../../deploy/service'
 import { systemClock } from '../../shared/base/time'
@@ -60,7 +61,7 @@ describe('npm run doctor', () => {
       expect(migrated.lines).toContainEqual(expect.stringMatching(new RegExp(`^ok +${what}: `)))
     for (const what of ['authen key', 'bundles', 'database', "database's clock", 'migrations', 'charset'])
       expect(migrated.lines).toContainEqual(expect.stringMatching(new RegExp(`^ok +${what}: `)))
-    expect(migrated.lines.at(-1)).toBe('Nothing is wrong.')
+    expect(migrated.lines.at(-1)).toBe('11 checked, 0 not looked at')
   })
 
   test('says what a stage lacks, by name, what to do, and ends with 1', async () => {
@@ -85,8 +86,29 @@ describe('npm run doctor', () => {
       /^- +clock: 127.0.0.1:1 did not answer/,
     ])
       expect(lines).toContainEqual(expect.stringMatching(start))
-    expect(lines.at(-1)).toBe('5 to put right.')
+    expect(lines.slice(-2)).toEqual(['5 to put right.', '10 checked, 2 not looked at'])
     expect(lines.join('\n')).not.toMatch(/Pw9|a-key-nobody-sees/)
+  })
+
+  test('ends with 2 when nothing is wrong in what it could look at, and it could not look at everything', async () => {
+    const clock = createServer((_request, response) => void response.end())
+    await new Promise<void>((resolve) => clock.listen(0, '127.0.0.1', resolve))
+    const { code, lines } = await doctor(
+      [],
+      deployer({
+        // No role is asked for, as nothing is by reference but what the functions alone may read.
+        CLOUD_PAY_AUTHEN_KEY: 'a-key-of-the-shop',
+        DATABASE_URL: 'ssm:cloud-pay-dev-database-url',
+        SCF_ENDPOINT: `http://127.0.0.1:${(clock.address() as AddressInfo).port}/`,
+      }),
+    )
+    clock.close()
+    expect(lines.filter((line) => line.startsWith('-')).map((line) => line.split(':')[0])).toEqual([
+      '-      database',
+      '-      cloud',
+    ])
+    expect(lines.at(-1)).toMatch(/ checked, 2 not looked at$/)
+    expect([1, 2]).toContain(code)
   })
 
   test('does not know every stage, and says so', async () => {
@@ -229,6 +251,9 @@ describe('the cloud', () => {
       TENCENTCLOUD_SECRET_ID: keys.secretId,
       TENCENTCLOUD_SECRET_KEY: keys.secretKey,
       SCF_ENDPOINT: plane.url,
+      // A stage whose secrets are by reference needs a role, and serverless.yml has none yet.
+      CLOUD_PAY_AUTHEN_KEY: 'a-key-of-the-shop',
+      DATABASE_URL: 'mysql://payer:a-password@db.example.com/orders',
     })
   const look = (more: Record<string, string> = {}) => lookAtCloud(service, { ...env(), ...more }, systemClock)
   const stateOf = (key: string) => plane.find(`cloud-pay-dev-${key}`)!

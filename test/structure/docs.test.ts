@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
-import { namesOfConfiguration } from '../../cli/doctor/stage'
+import { namesOfConfiguration } from '../../deploy/variables'
 import { anchorOf, fill, languageOf, readPages } from '../../local/docs/pages'
 import { TABLES } from '../../local/docs/tables'
 import { VARIABLES } from '../../local/docs/variables'
@@ -11,7 +11,7 @@ import { MESSAGE_TYPES } from '../../shared/order/message'
 import { ORDER_FLAGS } from '../../shared/order/order'
 import { REFUND_STATES } from '../../shared/order/refund'
 import { ORDER_STATES } from '../../shared/order/state'
-import { SECRET_NAMES } from '../../shared/tencent/names'
+import { REFERRING_VARIABLES } from '../../shared/tencent/names'
 
 /** The documents say what is, in both languages, and lead where they point. */
 const root = resolve(__dirname, '../..')
@@ -96,7 +96,7 @@ test('every variable that is read is described, and no other', () => {
     expect.arrayContaining(['CLOUD_PAY_AUTHEN_KEY', 'CALLERS', 'ORDER_MAX_FEN', 'SSM_REGION']),
   )
   expect(Object.keys(VARIABLES).sort()).toEqual(variables.sort())
-  for (const name of [...SECRET_NAMES, ...Object.keys(NUMBERS)])
+  for (const name of [...REFERRING_VARIABLES, ...Object.keys(NUMBERS)])
     expect(Object.keys(VARIABLES)).toContain(name)
 })
 

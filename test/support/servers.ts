@@ -276,7 +276,8 @@ async function startIn(home: Home, prepare: () => Promise<Server>): Promise<Serv
 // Durability is switched off, and memory kept small, for speed. Whatever changes what a query means (isolation,
 // SQL mode, collation) stays at the server's own defaults: the application has to set its own.
 
-export async function startMariadb(): Promise<Server> {
+/** `flags`: more of the program's own options. */
+export async function startMariadb(flags: readonly string[] = []): Promise<Server> {
   const program = findMariadb()
   if (!program) throw new Error('mariadbd is not installed')
   const installer = firstExecutable('mariadb-install-db', [
@@ -318,6 +319,7 @@ export async function startMariadb(): Promise<Server> {
       program,
       args: (port) => [
         ...options,
+        ...flags,
         '--bind-address=127.0.0.1',
         '--max-connections=300',
         `--port=${port}`,

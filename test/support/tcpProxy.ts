@@ -27,6 +27,8 @@ export type TcpProxy = {
    * been sent. Like a frozen instance, which finds it in its socket when it is already speaking.
    */
   freeze(): void
+  /** From now on the address means another server. Whoever is connected stays with the old one. */
+  leadTo(other: { hostname: string; port: string }): void
   /** Once, when the client says something that matches. Resolves when it has happened. */
   when(words: RegExp, accident: Accident): Promise<void>
   close(): Promise<void>
@@ -49,9 +51,10 @@ type Trap = { words: RegExp; accident: Accident; sprung: () => void }
 
 /** Where nothing listens at the target, connections are accepted and then reset. */
 export async function startTcpProxy(
-  target: { hostname: string; port: string },
+  first: { hostname: string; port: string },
   { host = '127.0.0.1', port = 0 } = {},
 ): Promise<TcpProxy> {
+  let target = first
   const lines = new Set<Line>()
   const sockets = new Set<Socket>()
   let accepted = 0
@@ -141,6 +144,7 @@ export async function startTcpProxy(
     cut: () => [...lines].forEach(reset),
     silence: () => lines.forEach((line) => (line.silent = true)),
     freeze: () => lines.forEach((line) => (line.frozen = true)),
+    leadTo: (other) => void (target = other),
     when: (words, accident) =>
       new Promise((resolve) => {
         // What was said before does not count.

@@ -69,7 +69,7 @@ export async function openTestDatabase(clock: Clock): Promise<TestDatabase> {
       if (database.mood === 'down') throw new Error('connect ECONNREFUSED')
       return wire
     },
-    (ms) => clock.sleep(ms),
+    clock,
   )
   const db = new Kysely<Tables>({ dialect: speak('sqlite', connection) })
   const store: Store = { db, dialect: 'sqlite', connection, close: () => db.destroy() }
@@ -84,11 +84,10 @@ const CLOCK_TEXT = databaseNowMs('sqlite').compile(
   new Kysely<Tables>({
     dialect: speak(
       'sqlite',
-      new OneConnection(
-        'sqlite',
-        () => Promise.reject(new Error('only writes texts')),
-        async () => undefined,
-      ),
+      new OneConnection('sqlite', () => Promise.reject(new Error('only writes texts')), {
+        nowMs: () => 0,
+        sleep: async () => undefined,
+      }),
     ),
   }),
 ).sql

@@ -30,6 +30,12 @@ test('the password of the database is struck from the log, wherever a driver put
 })
 
 test('a CA file that cannot be read is a fault of the configuration', async () => {
-  const config = readConfig({ ...testEnv, CLOUD_PAY_CA_FILE: '/nowhere/ca.pem' })
-  await expect(createApp(config)).rejects.toThrow('CLOUD_PAY_CA_FILE cannot be read')
+  const config = readConfig({
+    ...testEnv,
+    CLOUD_PAY_BASE_URL: 'https://127.0.0.1:1/cpay/',
+    CLOUD_PAY_CA_FILE: '/nowhere/ca.pem',
+  })
+  await expect(createApp(config, { connectsLate: true })).rejects.toThrow(
+    'CLOUD_PAY_CA_FILE names a file that cannot be read',
+  )
 })

@@ -1,4 +1,5 @@
 import { mkdtempSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { routes as createRoutes } from '../../functions/createOrder'
@@ -47,6 +48,38 @@ const setKeys = (signing: string, alsoAccepted: string) => {
   ssm.secrets.set('key/SSM_Current', signing)
   ssm.secrets.set('other/SSM_Current', alsoAccepted)
 }
+
+/** Where a database should be, a server that turns everybody away and says too much about it. */
+async function indiscreet(): Promise<{ url: string; close: () => void }> {
+  const password = 'a-very-secret-password'
+  let url = ''
+  const server = createServer((socket) => {
+    const message = `cannot log in to ${url}: ${password} is not the password`
+    const said = Buffer.from(`\xff\x15\x04#28000${message}`, 'latin1')
+    socket.end(Buffer.concat([Buffer.from([said.length, 0, 0, 0]), said]))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  url = `mysql://payer:${password}@127.0.0.1:${(server.address() as AddressInfo).port}/orders`
+  return { url, close: () => server.close() }
+}
+
+test.each(['in the variable', 'by reference'])(
+  'no line shows the database URL while the App is being made: %s',
+  async (where) => {
+    const database = await indiscreet()
+    ssm.secrets.set('url/SSM_Current', database.url)
+    const DATABASE_URL = where === 'by reference' ? 'ssm:url' : database.url
+    const open = appOpener(envOf({ DATABASE_URL, DATA_KEYS: sandboxed['DATA_KEYS']! }), overrides())
+    const handle = door(open, open.log, createRoutes)
+    const event = { httpMethod: 'POST', path: '/orders', headers: {}, queryString: {}, body: '{}' }
+    const answer = await handle(event)
+    expect(answer.statusCode).toBe(503)
+    const told = JSON.stringify(lines)
+    expect(told).toContain('cannot log in to ***')
+    expect(told + answer.body).not.toMatch(/very-secret/)
+    database.close()
+  },
+)
 
 describe('an App', () => {
   test('is made once and kept, when nothing is by reference', async () => {

@@ -92,7 +92,7 @@ describe('a sub-merchant in the database', () => {
 
   test('is known within half a minute also where nobody but strangers calls', async () => {
     const notify = trade.instance('notify')
-    expect(await notify.notify(Buffer.from('{}'))).toBe(401)
+    expect(await notify.notify(await place(trade.instance(), 1))).toBe(200)
     await rotateKey(trade.desk, idOf(0), 'the-new-key-of-merchant', true)
     const number = await place(trade.instance(), 1)
     trade.merchants[0]!.authen_key = 'the-new-key-of-merchant'
@@ -420,6 +420,9 @@ describe('what cannot be read', () => {
     const late = trade.instance('notify')
     expect(await late.notify(good)).toBe(503)
     trade.database.mood = 'well'
+    // A database that could not be asked is left alone for a moment, whatever strangers do.
+    expect(await late.notify(good)).toBe(503)
+    trade.clock.nowMsValue! += 5000
     expect(await late.notify(good)).toBe(200)
   })
 })

@@ -5,11 +5,11 @@ import { routes as sessionRoutes } from '../../../functions/session'
 import { createLogins } from '../../../local/sandbox/logins'
 import { peopleEnv } from '../../../local/sandbox/people'
 import { createSandbox } from '../../../local/sandbox/sandbox'
-import { createApp } from '../../../shared/app'
-import { readConfig } from '../../../shared/base/config'
+import { appOpener } from '../../../shared/app'
 import { systemRandom } from '../../../shared/base/random'
 import { systemClock } from '../../../shared/base/time'
 import { door } from '../../../shared/http/door'
+import { DATA_KEY } from '../../support/trade'
 import { freshSecret } from '../../support/town'
 import { freshNumber, orderBody, openWorld, testEnv } from '../../support/world'
 
@@ -26,36 +26,36 @@ async function listen() {
 }
 
 /** The functions as they are opened in a new instance, with their own way of connecting. */
-async function instance(routes: typeof notifyRoutes, port: number) {
+function instance(routes: typeof notifyRoutes, port: number, DATA_KEYS: string) {
   let asked = 0
   const logins = createLogins({ clock: systemClock, random: systemRandom })
-  const config = readConfig({
+  const env = {
     ...testEnv,
     CALLERS: '',
     ...peopleEnv('http://127.0.0.1:1', logins),
-    // With it the sub-merchants in the database are read once, at an instance's first event: see subMerchants.test.ts.
-    DATA_KEYS: '',
+    DATA_KEYS,
     DATABASE_URL: `mysql://user:password@127.0.0.1:${port}/orders`,
-  })
-  const app = await createApp(config, {
+  }
+  const askNobody = async () => {
+    asked++
+    throw new Error('asked')
+  }
+  const clock = { ...systemClock, nowMs: () => nowMs }
+  const nowMs = Date.now()
+  const open = appOpener(env, {
     connectsLate: true,
     write: () => undefined,
-    post: async () => {
-      asked++
-      throw new Error('asked')
-    },
-    ask: async () => {
-      asked++
-      throw new Error('asked')
-    },
+    clock,
+    post: askNobody,
+    ask: askNobody,
   })
-  const handle = door(async () => app, app.log, routes)
-  const visit = (path: string, body: Buffer | string) =>
+  const handle = door(open, open.log, routes)
+  const visit = (path: string, body: Buffer | string, headers: Record<string, string> = {}) =>
     handle(
       {
         httpMethod: 'POST',
         path,
-        headers: {},
+        headers,
         queryString: {},
         body: Buffer.from(body).toString('base64'),
         isBase64Encoded: true,
@@ -76,44 +76,84 @@ async function realNotification(): Promise<string> {
   return sandbox.notification(number).toString('utf8')
 }
 
-test('10 000 notifications with a bad code or an unknown merchant: 0 connections, 0 questions upstream', async () => {
-  const database = await listen()
-  const { visit, asked } = await instance(notifyRoutes, database.port)
-  const good = await realNotification()
-  const code = /"authen_code":"([0-9A-F]{64})"/.exec(good)![1]!
-  for (let at = 0; at < 10_000; at++) {
-    const forged =
-      at % 2 === 0
-        ? good.replace(code, randomBytes(32).toString('hex').toUpperCase())
-        : good.replaceAll('sandboxsub0000000001', `unknown${at}`)
-    expect((await visit('/notify', forged)).statusCode).toBe(401)
-  }
-  expect([database.connections(), asked()]).toEqual([0, 0])
-  // The positive control: with its own code it is looked up, and the listener hears of it.
-  expect((await visit('/notify', good)).statusCode).toBe(503)
-  expect(database.connections()).toBeGreaterThan(0)
-  database.close()
-})
+/** Every way in which the sub-merchants can be known. */
+const CONFIGURATIONS = [
+  ['in the environment alone', ''],
+  ['in the database as well', JSON.stringify([DATA_KEY])],
+] as const
 
-test('10 000 logins that are none: 0 connections, WeChat is not asked', async () => {
-  const database = await listen()
-  const { visit, asked } = await instance(sessionRoutes, database.port)
-  for (let at = 0; at < 10_000; at++) {
-    const body = [
-      { app_id: `wx${at}`, code: 'abc', secret: freshSecret() },
-      { app_id: 'wxsandboxmini0001', code: `a b ${at}`, secret: freshSecret() },
-      {
-        app_id: 'wxsandboxoffi0001',
-        code: 'abc',
-        secret: freshSecret(),
-        state: randomBytes(32).toString('hex'),
-      },
-    ][at % 3]
-    expect([400, 401]).toContain((await visit('/session', JSON.stringify(body))).statusCode)
-  }
-  expect([database.connections(), asked()]).toEqual([0, 0])
-  const real = { app_id: 'wxsandboxmini0001', code: 'abc', secret: freshSecret() }
-  expect((await visit('/session', JSON.stringify(real))).statusCode).toBe(503)
-  expect(database.connections()).toBeGreaterThan(0)
-  database.close()
+describe.each(CONFIGURATIONS)('with sub-merchants %s', (_where, dataKeys) => {
+  let database: Awaited<ReturnType<typeof listen>>
+  beforeEach(async () => (database = await listen()))
+  afterEach(() => database.close())
+
+  test('10 000 notifications that are none: 0 connections, 0 questions upstream', async () => {
+    const { visit, asked } = instance(notifyRoutes, database.port, dataKeys)
+    const good = await realNotification()
+    const code = /"authen_code":"([0-9A-F]{64})"/.exec(good)![1]!
+    for (let at = 0; at < 10_000; at++) {
+      const forged = [
+        good.replace(code, randomBytes(32).toString('hex').toUpperCase()),
+        good.replace('"authen_code"', '"code"'),
+        good.slice(0, at % good.length),
+      ][at % 3]!
+      expect((await visit('/notify', forged)).statusCode).toBe(401)
+    }
+    expect([database.connections(), asked()]).toEqual([0, 0])
+    // The positive control: with its own code it is looked up, and the listener hears of it.
+    expect((await visit('/notify', good)).statusCode).toBe(503)
+    expect(database.connections()).toBeGreaterThan(0)
+  })
+
+  test('10 000 logins that are none, and revocations: 0 connections, WeChat is not asked', async () => {
+    const { visit, asked } = instance(sessionRoutes, database.port, dataKeys)
+    for (let at = 0; at < 10_000; at++) {
+      const [path, body, headers] = [
+        ['/session', { app_id: 'wxsandboxmini0001', code: `a b ${at}`, secret: freshSecret() }],
+        [
+          '/session',
+          {
+            app_id: 'wxsandboxoffi0001',
+            code: 'abc',
+            secret: freshSecret(),
+            state: randomBytes(32).toString('hex'),
+          },
+        ],
+        ['/session/revoke', {}, { authorization: `Bearer ${randomBytes(20).toString('hex')}` }],
+        ['/session/revoke', {}],
+      ][at % 4] as [string, object, Record<string, string>?]
+      expect([400, 401]).toContain((await visit(path, JSON.stringify(body), headers)).statusCode)
+    }
+    expect([database.connections(), asked()]).toEqual([0, 0])
+    const real = { app_id: 'wxsandboxmini0001', code: 'abc', secret: freshSecret() }
+    expect((await visit('/session', JSON.stringify(real))).statusCode).toBe(503)
+    expect(database.connections()).toBeGreaterThan(0)
+  })
+
+  // Whether such a name is known the database alone can say, where it has some: it is asked once, and not by everybody.
+  test('10 000 unknown merchants and apps: at most one connection, and where all are known none', async () => {
+    const good = await realNotification()
+    const unknowns = [
+      [notifyRoutes, (at: number) => ['/notify', good.replaceAll('sandboxsub0000000001', `unknown${at}`)]],
+      [
+        sessionRoutes,
+        (at: number) => [
+          '/session',
+          JSON.stringify({ app_id: `wx${at}`, code: 'abc', secret: freshSecret() }),
+        ],
+      ],
+    ] as const
+    for (const [routes, request] of unknowns) {
+      const before = database.connections()
+      const { visit, asked } = instance(routes, database.port, dataKeys)
+      const seen = new Set<number>()
+      for (let at = 0; at < 10_000; at++) {
+        const [path, body] = request(at) as [string, string]
+        seen.add((await visit(path, body)).statusCode)
+      }
+      const refusal = routes === notifyRoutes ? 401 : 400
+      expect([...seen]).toEqual([dataKeys === '' ? refusal : 503])
+      expect([database.connections() - before, asked()]).toEqual([dataKeys === '' ? 0 : 1, 0])
+    }
+  })
 })

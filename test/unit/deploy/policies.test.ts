@@ -77,10 +77,13 @@ test('what a function may do is what shared/ calls: reading secrets', () => {
   for (const name of ['functions', 'migrate']) expect(actionsOf(policy(name))).toEqual(called)
 })
 
-test('the function for migrations may read the one secret it needs', () => {
+test('the function for migrations may read the two secrets it needs', () => {
   const [statement] = policy('migrate').statement
-  expect(statement!.resource).toEqual([expect.stringMatching(/\/cloud-pay-\$\{stage\}-database-url$/)])
-  expect(read('functions/migrate.ts')).toContain("withSecrets(process.env, ['DATABASE_URL'])")
+  expect(statement!.resource).toEqual([
+    expect.stringMatching(/\/cloud-pay-\$\{stage\}-database-url$/),
+    expect.stringMatching(/\/cloud-pay-\$\{stage\}-database-ca$/),
+  ])
+  expect(read('functions/migrate.ts')).toContain("withSecrets(process.env, ['DATABASE_URL', 'DATABASE_CA'])")
 })
 
 test.each(['dev', 'prod'])(
