@@ -1,28 +1,33 @@
 import { parseArgs } from 'node:util'
-import { readDatabase } from '../shared/base/config'
 import { nowS, rfc3339, systemClock } from '../shared/base/time'
 import { RESOLUTION_MAX, type Anomaly } from '../shared/order/anomaly'
 import { listAnomalies, resolveAnomaly } from '../shared/store/anomalies'
 import { openStore } from '../shared/store/open'
+import { chooseDatabase, DATABASE_OPTIONS, DATABASE_USAGE, toolEnv } from './database'
 import { runCommand } from './run'
 
 const USAGE = `npm run anomalies                                    what is open, the latest first
 npm run anomalies -- --all                            the resolved ones too
 npm run anomalies -- --resolve ID --note "what was done"
-  Reads DATABASE_URL. An anomaly that shows again after it was resolved is open again.`
+  ${DATABASE_USAGE} An anomaly that shows again after it was resolved is open again.`
 
 const LIMIT = 500
 
 /** 0: nothing open, or resolved as asked; 1: something is open, or there was nothing to resolve; 2: called wrongly. */
 async function anomalies(args: string[], print: (line: string) => void): Promise<0 | 1 | 2> {
-  const options = { all: { type: 'boolean' }, resolve: { type: 'string' }, note: { type: 'string' } } as const
+  const options = {
+    all: { type: 'boolean' },
+    resolve: { type: 'string' },
+    note: { type: 'string' },
+    ...DATABASE_OPTIONS,
+  } as const
   const { values } = parseArgs({ args, options })
   const { all = false, resolve, note = '' } = values
   if (resolve !== undefined && (note === '' || note.length > RESOLUTION_MAX)) {
     print(`--note must say what was done, in at most ${RESOLUTION_MAX} characters.`)
     return 2
   }
-  const store = openStore(readDatabase(process.env), systemClock)
+  const store = openStore(chooseDatabase(toolEnv(process.env, values)), systemClock)
   try {
     if (resolve !== undefined) {
       const done = (await resolveAnomaly(store, resolve, nowS(systemClock), note)) === 'done'

@@ -5,6 +5,7 @@ import { Fault } from '../shared/base/errors'
 import { deadlineAfter, systemClock } from '../shared/base/time'
 import { NOTE_MAX } from '../shared/order/order'
 import { giveUp, liftFlag, payOut, type Person } from '../shared/payments/byPerson'
+import { chooseDatabase, DATABASE_OPTIONS, DATABASE_USAGE, toolEnv } from './database'
 import { runCommand } from './run'
 
 const USAGE = `npm run by-hand -- paid-out OUT_REFUND_NO --by NAME --note "what was done"
@@ -13,7 +14,8 @@ npm run by-hand -- given-up OUT_REFUND_NO --by NAME --note "why"
   No money goes back by it, and its amount is free again. Cloud Pay is asked once before; refused while it is at work.
 npm run by-hand -- lift-flag OUT_TRADE_NO --by NAME --note "why"
   Takes the flag off an order: the next signed answer decides.
-  Reads the same variables as the functions, except CALLERS. Nobody can say that an order was paid.`
+  Reads the same variables as the functions, except CALLERS. Nobody can say that an order was paid.
+  ${DATABASE_USAGE}`
 
 const LIMIT_MS = 60_000
 
@@ -48,7 +50,7 @@ const refundKey = (app: App, out_refund_no: string) => ({
 
 /** 0: done; 1: refused, and nothing was changed; 2: called wrongly. */
 async function byHand(args: string[], print: (line: string) => void): Promise<0 | 1 | 2> {
-  const options = { by: { type: 'string' }, note: { type: 'string' } } as const
+  const options = { by: { type: 'string' }, note: { type: 'string' }, ...DATABASE_OPTIONS } as const
   const { values, positionals } = parseArgs({ args, options, allowPositionals: true })
   const [name = '', number = '', ...rest] = positionals
   const act = Object.hasOwn(ACTS, name) ? ACTS[name] : undefined
@@ -65,7 +67,9 @@ async function byHand(args: string[], print: (line: string) => void): Promise<0 
   }
   const authorize = () => Promise.reject(new Fault('caller_unknown'))
   const write = (line: string) => void process.stderr.write(line)
-  const app = await createApp(readConfig(process.env, true), { authorize, write })
+  const env = toolEnv(process.env, values)
+  chooseDatabase(env)
+  const app = await createApp(readConfig(env, true), { authorize, write })
   try {
     print(await act(app, number, { id: `cli:${by}`, note }))
     return 0

@@ -18,6 +18,7 @@ import {
   type Desk,
 } from './merchants/change'
 import { describeMerchants } from './merchants/describe'
+import { chooseDatabase, DATABASE_OPTIONS, DATABASE_USAGE, toolEnv } from './database'
 import { runCommand } from './run'
 
 const USAGE = `npm run merchants -- list
@@ -30,17 +31,23 @@ npm run merchants -- rotate OUT_SUB_MCH_ID FILE|- --compromised   the new authen
 npm run merchants -- disable|enable OUT_SUB_MCH_ID         no new orders and logins; what is open goes on to its end
 npm run merchants -- rewrap                                seals all of them anew with the first of DATA_KEYS
   - reads standard input; no secret is ever an argument. Reads the same variables as the functions, except CALLERS.
-  Every change holds from the next event on, in every instance.`
+  Every change holds from the next event on, in every instance.
+  ${DATABASE_USAGE}`
 
 /** 0: done; 1: refused, and nothing was changed; 2: called wrongly. */
 async function merchants(args: string[], print: (line: string) => void): Promise<0 | 1 | 2> {
-  const options = { finish: { type: 'boolean' }, compromised: { type: 'boolean' } } as const
+  const options = {
+    finish: { type: 'boolean' },
+    compromised: { type: 'boolean' },
+    ...DATABASE_OPTIONS,
+  } as const
   const { values, positionals } = parseArgs({ args, options, allowPositionals: true })
   const command = commandOf(positionals, values)
   if (!command) return 2
-  const config = readConfig(process.env, true)
+  const env = toolEnv(process.env, values)
+  const config = readConfig(env, true)
   requireDataKeys(config)
-  const store = openStore(config.database, systemClock)
+  const store = openStore(chooseDatabase(env), systemClock)
   try {
     for (const line of await command({ config, store, clock: systemClock, random: systemRandom })) print(line)
     return 0

@@ -5,11 +5,13 @@ import { Fault } from '../shared/base/errors'
 import { deadlineAfter, systemClock } from '../shared/base/time'
 import { dayBegins } from '../shared/order/board'
 import { reconcileWindow } from '../shared/payments/bill'
+import { chooseDatabase, DATABASE_OPTIONS, DATABASE_USAGE, toolEnv } from './database'
 import { runCommand } from './run'
 
 const USAGE = `npm run reconcile -- --day 2026-11-22 [--merchant OUT_SUB_MCH_ID]
   Compares Cloud Pay's list of that day (China time) with ours, both ways. Every difference that a fresh query does
-  not settle becomes an anomaly: npm run anomalies. Reads the same variables as the functions, except CALLERS.`
+  not settle becomes an anomaly: npm run anomalies. Reads the same variables as the functions, except CALLERS.
+  ${DATABASE_USAGE}`
 
 const DAY_S = 86_400
 /** A day with very many orders takes minutes; a run that takes longer is stuck. */
@@ -17,7 +19,7 @@ const LIMIT_MS = 3_600_000
 
 /** 0: all the same; 1: differences, or the list could not be read to its end; 2: called wrongly. */
 async function reconcile(args: string[], print: (line: string) => void): Promise<0 | 1 | 2> {
-  const options = { day: { type: 'string' }, merchant: { type: 'string' } } as const
+  const options = { day: { type: 'string' }, merchant: { type: 'string' }, ...DATABASE_OPTIONS } as const
   const { values } = parseArgs({ args, options })
   if (values.day === undefined) return 2
   // Where the bill's days begin: in China.
@@ -26,7 +28,9 @@ async function reconcile(args: string[], print: (line: string) => void): Promise
     console.error('--day must be a day there is, written like 2026-11-22. Nothing was asked.')
     return 2
   }
-  const config = readConfig(process.env, true)
+  const env = toolEnv(process.env, values)
+  chooseDatabase(env)
+  const config = readConfig(env, true)
   const authorize = () => Promise.reject(new Fault('caller_unknown'))
   const app = await createApp(config, { authorize, write: (line) => void process.stderr.write(line) })
   try {

@@ -1,15 +1,14 @@
 import { fork } from 'node:child_process'
-import { readFileSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { build } from 'esbuild'
-import { parse } from 'yaml'
 import { isLoopback } from '../shared/base/config'
 import type { Dialect } from '../shared/base/databaseUrl'
 import { bundle, ROOT } from './bundle'
 import type { Order, Outcome } from './invokeChild'
 import { entryOf } from './package'
-import { MIGRATE, readEnvironment } from './service'
+import { MIGRATE } from './service'
 
 export type LocalInvocation = {
   key: string
@@ -24,14 +23,6 @@ export type LocalInvocation = {
 /** Its own for each process: two invocations at once do not meet. */
 const OUTDIR = join(ROOT, '.build', `invoke-${process.pid}`)
 const CHILD = join(OUTDIR, 'child', 'invokeChild.js')
-
-/** The environment of `npm start`, for whoever names no stage. */
-export function readLocalStage(): Record<string, string> {
-  const yml = parse(readFileSync(join(ROOT, 'deploy', 'stages', 'local.yml'), 'utf8')) as {
-    environment: Record<string, string>
-  }
-  return readEnvironment(yml.environment)
-}
 
 /**
  * Runs the function as it would be deployed, in a Node of its own. What the handler returns is the outcome; what it

@@ -11,14 +11,17 @@ import { deploy, promote, rollback, type Deployed, type Moved } from './deploy'
 import { DeployFault } from './fault'
 import { readInfo, tellInfo } from './info'
 import { invoke } from './invoke'
-import { invokeLocal, readLocalStage } from './invokeLocal'
+import { invokeLocal } from './invokeLocal'
+import { readLocalStage } from './localStage'
 import { showLogs } from './logs'
 import { packageService, readPackage } from './package'
 import { hideSecrets } from './print'
 import { refuseService } from './refuse'
 import { remove } from './remove'
-import { defineSchema, tellUnknownKeys, unknownKeys } from './schema'
+import { defineSchema, idleKeys, tellIdleKeys, tellUnknownKeys, unknownKeys } from './schema'
 import { DEFAULT_ALIAS, readService, type Service, type WantedFunction, type Yml } from './service'
+import { tellUntaken, untakenVariables } from './variables'
+import { visible } from './visible'
 
 /** What of sls we use. */
 type Serverless = {
@@ -42,7 +45,7 @@ type Options = Partial<
       ('raw' | 'log' | 'tail' | 'dry-run' | 'migrate' | 'promote') | ('abandon-open-money' | 'json' | 'yes'),
       boolean
     >
->
+> & { env?: string | string[] }
 type Writers = {
   log: Record<'notice' | 'warning' | 'error', (text?: string) => void>
   progress: { get(name: string): { update(text: string): void; remove(): void } }
@@ -89,13 +92,15 @@ export default class TencentProvider {
     remove: { options: { yes: flag('Do not ask'), 'abandon-open-money': abandon, json } },
   }
   readonly hooks: Record<string, () => Promise<void>>
+  private readonly writers: Writers
   private hasFailed = false
 
   constructor(
     private readonly serverless: Serverless,
     _options: unknown,
-    private readonly writers: Writers,
+    writers: Writers,
   ) {
+    this.writers = showing(writers)
     serverless.setProvider('tencent', this)
     defineSchema(serverless.configSchemaHandler)
     this.nameUnknownKeys()
@@ -133,6 +138,8 @@ export default class TencentProvider {
     if (options.promote) return this.showMoved(await this.work(promote), 'Nothing was moved.')
     const { service } = this
     refuseService(service)
+    const untaken = untakenVariables(service, process.env)
+    if (untaken.length > 0) this.writers.log.warning(tellUntaken(untaken, service.stage))
     const artifacts = readPackage(service.functions, this.packageDir)
     const show = (plan: string) =>
       options['dry-run'] && !options.json ? this.writers.writeText(plan) : this.writers.log.notice(plan)
@@ -172,13 +179,14 @@ export default class TencentProvider {
 
   private async invokeLocal(): Promise<void> {
     const { key, handler, configuration } = this.find()
-    const configured = this.options.stage === undefined ? readLocalStage() : configuration.environment
+    const configured =
+      this.options.stage === undefined ? readLocalStage(process.env['PORT']) : configuration.environment
     const outcome = await invokeLocal({
       key,
       handler,
       event: this.readEvent(),
-      // The shell's variables win over the file's; --env has put its own there already.
-      environment: { ...configured, ...(process.env as Record<string, string>) },
+      // An exported DATABASE_URL is meant for something else, unless it is asked for by name.
+      environment: { ...configured, ...readNamed(this.options.env) },
       timeLimitMs: configuration.timeout * 1000,
       memoryMb: configuration.memorySize,
       say: (line) => this.writers.log.warning(line),
@@ -259,7 +267,12 @@ export default class TencentProvider {
 
   private readEvent(): unknown {
     const { path, data, raw } = this.options
-    if (path === undefined && (data === undefined || raw)) return data ?? {}
+    if (path === undefined && data === undefined)
+      throw new DeployFault(
+        'There is no event: use --path deploy/events/status.json, or --data with JSON.',
+        'EVENT_MISSING',
+      )
+    if (path === undefined && raw) return data
     try {
       return parse(data ?? readFileSync(resolve(this.serverless.serviceDir, path!), 'utf8'))
     } catch {
@@ -336,9 +349,34 @@ export default class TencentProvider {
     handler.validateConfig = async (config) => {
       const unknown = unknownKeys(config, handler.schema)
       if (unknown.length > 0) throw new classes.Error(tellUnknownKeys(unknown, this.stage), 'UNKNOWN_KEY')
+      const idle = idleKeys(config, this.stage)
+      if (idle.length > 0) throw new classes.Error(tellIdleKeys(idle), 'IDLE_KEY')
       await validate(config)
     }
   }
+}
+
+/** Lines of a log and descriptions in the cloud are other people's texts. */
+function showing({ log, progress, writeText }: Writers): Writers {
+  const shown = (write: (text?: string) => void) => (text?: string) =>
+    text === undefined ? write() : write(visible(text))
+  return {
+    log: { notice: shown(log.notice), warning: shown(log.warning), error: shown(log.error) },
+    progress,
+    writeText: (text) => writeText(visible(text)),
+  }
+}
+
+/** `--env NAME=value`, as often as there are variables to ask for. */
+function readNamed(given: string | string[] = []): Record<string, string> {
+  return Object.fromEntries(
+    [given].flat().map((one) => {
+      const at = one.indexOf('=')
+      if (at < 1)
+        throw new DeployFault('--env takes NAME=value: --env NAME="$NAME" for one of the shell.', 'ENV')
+      return [one.slice(0, at), one.slice(at + 1)]
+    }),
+  )
 }
 
 function readCanary(value: string | undefined): number | undefined {

@@ -1,3 +1,4 @@
+import { referringNames } from '../shared/tencent/names'
 import { DeployFault } from './fault'
 import { NOTIFY, type Service, type WantedFunction } from './service'
 import { listZip } from './zip'
@@ -12,6 +13,9 @@ const RESERVED_PREFIX = /^(SCF_|QCLOUD_|TENCENTCLOUD_)/
 const DOOR_TIMEOUT_MAX_S = 10
 const NAME = /^[A-Za-z][A-Za-z0-9_-]{0,58}[A-Za-z0-9]$/
 const HANDLER = /^[A-Za-z][A-Za-z0-9_-]{0,58}[A-Za-z0-9]\.main_handler$/
+
+const NO_FILE =
+  'and a function has none beside its own: put the PEM text, or ssm: and the name of a secret with it, into'
 
 /** Everything that is wrong with the service, together. */
 export function refuseService(service: Service): void {
@@ -52,7 +56,17 @@ function faultsOf(wanted: WantedFunction): string[] {
   if (key === NOTIFY && routes.some(({ path }) => path !== `/${NOTIFY}`))
     faults.push(`functions.notify answers at /${NOTIFY}: give its http event that path.`)
 
-  const { environment } = configuration
+  const { environment, role } = configuration
+  const references = referringNames(environment)
+  if (references.length > 0 && !role)
+    faults.push(
+      `${references.join(', ')} of functions.${key} refer to secrets that no role may read: set role in the stage file ` +
+        '(deploy/policies says what it may do).',
+    )
+  if (environment['CLOUD_PAY_CA_FILE'])
+    faults.push(`CLOUD_PAY_CA_FILE of functions.${key} names a file, ${NO_FILE} CLOUD_PAY_CA.`)
+  if (/[?&]ca=/.test(environment['DATABASE_URL'] ?? ''))
+    faults.push(`The ca in DATABASE_URL of functions.${key} names a file, ${NO_FILE} DATABASE_CA.`)
   for (const variable of Object.keys(environment).filter((one) => RESERVED_PREFIX.test(one)))
     faults.push(
       `${variable} of functions.${key} has a prefix that belongs to the platform: give it another name.`,

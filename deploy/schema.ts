@@ -208,3 +208,31 @@ export function tellUnknownKeys(keys: readonly UnknownKey[], stageName: string):
   })
   return told.join('\n')
 }
+
+/** Names that sls takes by itself, and that nothing here would act on: whoever writes one believes that it does something. */
+export function idleKeys(config: unknown, stage: string): string[] {
+  const given = config as {
+    service?: unknown
+    package?: Record<string, unknown> | null
+    functions?: Record<string, { name?: unknown } | null>
+  }
+  // sls itself gives a function the name it has anyway.
+  const isIdle = ([key, one]: [string, { name?: unknown } | null]): boolean =>
+    one?.name !== undefined && one.name !== `${String(given.service)}-${stage}-${key}`
+  return [
+    ...Object.keys(given.package ?? {}).map((key) => `package.${key}`),
+    ...Object.entries(given.functions ?? {})
+      .filter(isIdle)
+      .map(([key]) => `functions.${key}.name`),
+  ]
+}
+
+export const tellIdleKeys = (paths: readonly string[]): string =>
+  paths
+    .map((path) => {
+      const why = path.startsWith('package.')
+        ? 'the zip of a function holds its one file. A certificate goes into DATABASE_CA or CLOUD_PAY_CA'
+        : 'a function is called service-stage-key'
+      return `${path} in serverless.yml does nothing here: ${why}.`
+    })
+    .join('\n')

@@ -19,7 +19,8 @@ afterEach(() => world.close())
 async function privacy(args: string[], input = '') {
   const env = { DATABASE_URL: `sqlite:${path}` }
   const { code, stdout, stderr } = await runCommand('cli/privacy.ts', args, { input, env })
-  return { code, out: stdout, err: stderr }
+  // Which database it is, it says first.
+  return { code, out: stdout, err: stderr.replace(`database: sqlite ${path}\n`, '') }
 }
 
 async function place(payer_id: string): Promise<string> {

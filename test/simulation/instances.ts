@@ -159,14 +159,10 @@ export class Instance {
     const owner = (this.owner = { name, dead: false, crash: () => this.crash() })
     const clock = skewedClock(scheduler, owner, world.skewMs())
     const store = storeOn(
-      new OneConnection(
-        'sqlite',
-        () => openWire(world, world.server, owner),
-        {
-          nowMs: () => scheduler.nowMs,
-          sleep: (ms) => scheduler.park(owner, 'waits for the write lock', ms),
-        },
-      ),
+      new OneConnection('sqlite', () => openWire(world, world.server, owner), {
+        nowMs: () => scheduler.nowMs,
+        sleep: (ms) => scheduler.park(owner, 'waits for the write lock', ms),
+      }),
     )
     this.#open = () =>
       createApp(world.config, {

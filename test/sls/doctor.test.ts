@@ -281,7 +281,9 @@ describe('the cloud', () => {
     ])
     const zips = join(dir, 'zips')
     expect(await run('sls', ['package', '--package', zips], env())).toMatchObject({ code: 0 })
-    expect(await run('sls', ['deploy', '--package', zips], env())).toMatchObject({ code: 0 })
+    const deployed = await run('sls', ['deploy', '--package', zips], { ...env(), ORDER_MAX_FEN: '500000' })
+    expect(deployed).toMatchObject({ code: 0 })
+    expect(deployed.lines.map((line) => line.trim())).toContain('ORDER_MAX_FEN: ${env:ORDER_MAX_FEN, null}')
     const since = plane.journal.length
     const findings = await look()
     expect(wrongs(findings)).toEqual([])

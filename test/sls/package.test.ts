@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { startSandbox, type SandboxServer } from '../../local/sandbox/server'
 import { readZip } from '../support/controlPlane/zip'
@@ -106,15 +106,27 @@ describe('sls package', () => {
     expect(all).toContain(`did you mean ${meant}`)
   })
 
+  test('a setting that does nothing is refused', async () => {
+    clone.edit('serverless.yml', (yml) => `${yml}\npackage:\n  patterns: ['ca.pem']\n`)
+    const { code, all } = await clone.sls(['package'])
+    clone.restore('serverless.yml')
+    expect([code, all]).toEqual([
+      1,
+      expect.stringContaining('package.patterns in serverless.yml does nothing'),
+    ])
+  })
+
   test('print shows what is resolved and no secret', async () => {
     const env = {
       CLOUD_PAY_AUTHEN_KEY: 'the-authen-key',
       DATABASE_URL: 'mysql://u:the-password@h/d',
+      CLOUD_PAY_APPS: '[{"app_id":"wx1","secret":"the-app-secret"}]',
+      MERCHANT_WEBHOOK_URL: 'https://shop.example.com/hook?token=the-token',
       CALLERS: 'own',
     }
     const { code, all } = await clone.sls(['print'], env)
     expect([code, all]).toEqual([0, expect.stringContaining('CALLERS: own')])
-    expect(all).not.toMatch(/the-authen-key|the-password/)
+    expect(all).not.toMatch(/the-authen-key|the-password|the-app-secret|the-token/)
   })
 })
 
@@ -125,8 +137,10 @@ describe('sls invoke local', () => {
   })
   afterAll(() => far.close())
 
+  const invokeWith = (shell: Record<string, string>, name: string, ...more: string[]) =>
+    clone.sls(['invoke', 'local', '-f', name, ...more], shell)
   const invoke = (name: string, ...more: string[]) =>
-    clone.sls(['invoke', 'local', '-f', name, ...more], { CLOUD_PAY_BASE_URL: far.baseUrl })
+    invokeWith({}, name, '--env', `CLOUD_PAY_BASE_URL=${far.baseUrl}`, ...more)
   const order = (number: string) => ({
     httpMethod: 'POST',
     path: '/orders',
@@ -160,6 +174,38 @@ describe('sls invoke local', () => {
       200,
       expect.objectContaining({ state: 'paid' }),
     ])
+  })
+
+  test('nothing that is exported reaches it, but for what is asked for by name', async () => {
+    const elsewhere = join(clone.dir, 'production.db')
+    // The gateway's port, behind which the sandbox is.
+    const PORT = String(Number(new URL(far.baseUrl).port) - 1)
+    const shell = {
+      PORT,
+      DATABASE_URL: `sqlite:${elsewhere}`,
+      CLOUD_PAY_BASE_URL: 'https://pay.qcloud.com/cpay/',
+      CLOUD_PAY_AUTHEN_KEY: 'the-key-of-the-shop',
+      CALLERS: 'own',
+    }
+    const created = await invokeWith(shell, 'createOrder', '--data', JSON.stringify(order('sb01e2elocal2')))
+    expect(JSON.parse(created.stdout)).toMatchObject({ statusCode: 201 })
+    expect(existsSync(elsewhere)).toBe(false)
+
+    const status = (given: string) =>
+      invokeWith(shell, 'migrate', '--data', '{"do":"status"}', '--env', given)
+    expect(await status(`DATABASE_URL=${shell.DATABASE_URL}`)).toMatchObject({ code: 0 })
+    expect(existsSync(elsewhere)).toBe(true)
+    expect(await status('DATABASE_URL')).toMatchObject({
+      code: 1,
+      all: expect.stringContaining('--env takes NAME=value'),
+    })
+  })
+
+  test('without an event it says how to give one', async () => {
+    expect(await invoke('status')).toMatchObject({
+      code: 1,
+      all: expect.stringMatching(/no event: use --path/),
+    })
   })
 
   test('the exit code follows the handler: 0 though it wrote to stderr, 1 when it throws', async () => {

@@ -1,7 +1,8 @@
 import { runCommand } from '../../support/cli'
 
-/** Without any configuration: whatever is refused was refused before anything was read or asked. */
-const reconcile = (...args: string[]) => runCommand('cli/reconcile.ts', args)
+/** Without any configuration but a file: whatever is refused was refused before anything was read or asked. */
+const reconcile = (...args: string[]) =>
+  runCommand('cli/reconcile.ts', args, { env: { DATABASE_URL: 'sqlite:nowhere.db' } })
 
 test('a day that does not exist is called wrongly: one sentence, and nothing is asked', async () => {
   const days = ['2026-02-30', '2026-02-29', '2026-13-01', '2026-04-31', '2026-1-1', 'today', '']

@@ -1,7 +1,8 @@
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { invokeLocal, readLocalStage, type LocalInvocation } from '../../../deploy/invokeLocal'
+import { invokeLocal, type LocalInvocation } from '../../../deploy/invokeLocal'
+import { readLocalStage } from '../../../deploy/localStage'
 import { makeContext } from '../../../deploy/context'
 import { fakeTimeouts } from '../../support/waiting'
 
@@ -11,7 +12,7 @@ const invoke = (it: Partial<LocalInvocation>) =>
     handler: 'migrate.main_handler',
     event: { do: 'count' },
     environment: {
-      ...readLocalStage(),
+      ...readLocalStage(undefined),
       // Nobody listens there: these tests say what happens without the sandbox as well.
       CLOUD_PAY_BASE_URL: 'http://127.0.0.1:9/cpay/',
       DATABASE_URL: `sqlite:${join(mkdtempSync(join(tmpdir(), 'invoke-')), 'orders.db')}`,
@@ -36,7 +37,7 @@ test('what it throws is a fault', async () => {
 test('past its time limit it is stopped', async () => {
   const stuck = join(mkdtempSync(join(tmpdir(), 'invoke-')), 'stuck.cjs')
   writeFileSync(stuck, 'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)')
-  const environment = { ...readLocalStage(), NODE_OPTIONS: `--require ${stuck}` }
+  const environment = { ...readLocalStage(undefined), NODE_OPTIONS: `--require ${stuck}` }
   // There is an outcome only when the process has ended, which this one never does by itself.
   expect(await invoke({ timeLimitMs: 1, environment })).toMatchObject({
     fault: expect.stringContaining('0.001 s and was stopped'),

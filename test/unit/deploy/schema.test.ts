@@ -3,7 +3,14 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { parse } from 'yaml'
 import { ROOT } from '../../../deploy/bundle'
-import { defineSchema, nearest, tellUnknownKeys, unknownKeys } from '../../../deploy/schema'
+import {
+  defineSchema,
+  idleKeys,
+  nearest,
+  tellIdleKeys,
+  tellUnknownKeys,
+  unknownKeys,
+} from '../../../deploy/schema'
 
 type Handler = Parameters<typeof defineSchema>[0] & { validateConfig(config: unknown): Promise<void> }
 
@@ -106,6 +113,19 @@ test.each<[string, (yml: Any) => void, string]>([
   ],
 ])('an unknown key %s is told with its path and the nearest known one', (_, change, sentence) => {
   expect(told(change)).toBe(sentence)
+})
+
+test('what sls would take and nothing here acts on is refused', () => {
+  const idle = (change: (yml: Any) => void) => tellIdleKeys(idleKeys(config(change), 'dev'))
+  expect(idle(() => undefined)).toBe('')
+  // The name that sls gives it is the one it has.
+  expect(idle((yml) => (yml.functions.status.name = 'cloud-pay-dev-status'))).toBe('')
+  expect(idle((yml) => (yml.functions.status.name = 'mine'))).toBe(
+    'functions.status.name in serverless.yml does nothing here: a function is called service-stage-key.',
+  )
+  expect(idle((yml) => (yml.package = { patterns: ['ca.pem'] }))).toMatch(
+    /^package\.patterns in serverless\.yml does nothing here: .* DATABASE_CA or CLOUD_PAY_CA\.$/,
+  )
 })
 
 test('several are told together', () => {

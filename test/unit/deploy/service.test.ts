@@ -2,9 +2,11 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
 import { ROOT } from '../../../deploy/bundle'
-import { readLocalStage } from '../../../deploy/invokeLocal'
+import { readLocalStage } from '../../../deploy/localStage'
 import { hideSecrets } from '../../../deploy/print'
 import { refuseService } from '../../../deploy/refuse'
+import { tellUntaken, untakenVariables } from '../../../deploy/variables'
+import { VARIABLES } from '../../../local/docs/variables'
 import { SIGNED_HEADERS } from '../../../shared/access/signed'
 import { sandboxEnv } from '../../../local/sandbox/env'
 import { wantedService } from './wanted'
@@ -39,8 +41,37 @@ test('one URL carries all the paths of a function; timers are named', () => {
 
 test('invoke local without a stage has the environment of npm start', () => {
   const { DATABASE_URL, ...sandbox } = sandboxEnv('http://127.0.0.1:8701/cpay/', '', '127.0.0.1')
-  expect(readLocalStage()).toEqual({ ...sandbox, DATABASE_URL: 'sqlite:.local/orders.db' })
+  expect(readLocalStage(undefined)).toEqual({ ...sandbox, DATABASE_URL: 'sqlite:.local/orders.db' })
   expect(DATABASE_URL).toBe('')
+  // Where npm start was given another port.
+  expect(readLocalStage('9000')['CLOUD_PAY_BASE_URL']).toBe('http://127.0.0.1:9001/cpay/')
+})
+
+test('a variable that is exported, known and not taken by the stage is named, with the line that takes it', () => {
+  const service = wantedService((yml) => (yml.functions['timer']!.environment = { ORDER_MAX_FEN: '1' }))
+  const env = {
+    ORDER_MAX_FEN: '500000',
+    LATE_PAYMENT: 'honour',
+    RETENTION_DAYS: '',
+    SOMEBODY_ELSE: 'x',
+    CLOUD_PAY_PER_MINUTE: '30',
+  }
+  expect(untakenVariables(service, env)).toEqual(['CLOUD_PAY_PER_MINUTE', 'LATE_PAYMENT'])
+  expect(tellUntaken(['LATE_PAYMENT'], 'prod')).toMatch(
+    /deploy\/stages\/prod\.yml.*\n {2}LATE_PAYMENT: \$\{env:LATE_PAYMENT, null\}$/,
+  )
+})
+
+test('every documented variable can be set in the one map of a stage file', () => {
+  const names = Object.keys(VARIABLES).filter((name) => name !== 'GATEWAY_LISTEN_HOST')
+  const service = wantedService(
+    (yml) => (yml.provider.environment = Object.fromEntries(names.map((name) => [name, 'x']))),
+  )
+  for (const { configuration } of service.functions)
+    expect(Object.keys(configuration.environment)).toEqual(names)
+  const exported = Object.fromEntries(names.map((name) => [name, 'y']))
+  expect(untakenVariables(service, exported)).toEqual([])
+  expect(untakenVariables(wantedService(), exported)).toHaveLength(names.length - 1)
 })
 
 test('the stages set the same variables, and no secret of theirs stands in a file', () => {
@@ -64,6 +95,27 @@ describe('refused before any call', () => {
     expect(refused((yml) => (yml.provider.environment!['CALLERS'] = callers))).toThrow(
       /^createOrder: doors whose callers are not configured/,
     )
+  })
+
+  test('secrets by reference that no role may read', () => {
+    const refer = (role: string | undefined) =>
+      refused((yml) => {
+        yml.provider.environment!['DATABASE_URL'] = 'ssm:cloud-pay-dev-database-url'
+        if (role) yml.provider.role = role
+      })
+    expect(refer(undefined)).toThrow(
+      /^DATABASE_URL of functions.createOrder refer to secrets that no role may read/m,
+    )
+    expect(refer('cloud-pay-dev')).not.toThrow()
+  })
+
+  test('a CA in a file, which is in no zip', () => {
+    const set = (name: string, value: string) => refused((yml) => (yml.provider.environment![name] = value))
+    expect(set('CLOUD_PAY_CA_FILE', '/opt/ca.pem')).toThrow(/names a file, .* into CLOUD_PAY_CA\./)
+    expect(set('DATABASE_URL', 'mysql://h/d?tls=verify&ca=/opt/ca.pem')).toThrow(
+      /names a file, .* into DATABASE_CA\./,
+    )
+    expect(set('DATABASE_URL', 'mysql://h/d?tls=verify')).not.toThrow()
   })
 
   test('an environment over 4 KB, in bytes', () => {
