@@ -77,6 +77,16 @@ const insertAnomaly = statement<AnomalyRow>((db, given) =>
   }),
 )
 
+/** What is told of an order whose texts are gone is kept as long as those were, and goes by the next purge. */
+const keepAgain = statement<{ out_sub_mch_id: string; out_trade_no: string; at: number }>((db, given) =>
+  db
+    .updateTable('orders')
+    .set({ purged_at: null, updated_at: given.at })
+    .where('out_sub_mch_id', '=', given.out_sub_mch_id)
+    .where('out_trade_no', '=', given.out_trade_no)
+    .where('purged_at', 'is not', null),
+)
+
 /** An anomaly is told once each time it opens: when it is new, and when it shows again after it was resolved. */
 export async function sayBeside(
   store: Store,
@@ -89,6 +99,7 @@ export async function sayBeside(
   for (const anomaly of anomalies) {
     const id = anomalyId(anomaly)
     const { kind, out_trade_no, evidence } = anomaly
+    if (out_trade_no !== '') await say(keepAgain(store, { out_sub_mch_id, out_trade_no, at }))
     const row = { id, kind, out_sub_mch_id, out_trade_no, evidence: JSON.stringify(evidence), at }
     if ((await say(repeatAnomaly(store, row, 'open'))).affected > 0) continue
     let opening = id

@@ -112,6 +112,21 @@ export function retentionContract(kind: Kind): void {
     expect((await listPurgeable(store, { nowS: LATER, before: LATER, limit: 1 })).orders.length).toBe(1)
   })
 
+  test('what is told of an order after that goes in its turn, once it is over again', async () => {
+    const key = await over()
+    const purge = async () => purgeOrder(store, (await find(key.out_trade_no))!, LATER)
+    expect(await purge()).toBe('done')
+    const { out_sub_mch_id, out_trade_no } = key
+    const late = { ...anomalyOf(key), kind: 'refund_ceiling' as const }
+    await noteAnomalies(store, AT, [late])
+    const payloads = async () => (await beside(out_trade_no)).outbox.map(({ payload }) => payload)
+    expect((await payloads()).filter((payload) => payload !== '')).toHaveLength(1)
+    expect(await find(out_trade_no)).toBeUndefined()
+    await resolveAnomaly(store, `refund_ceiling:${out_sub_mch_id}:${out_trade_no}`, AT, 'seen')
+    expect(await purge()).toBe('done')
+    expect((await payloads()).filter((payload) => payload !== '')).toEqual([])
+  })
+
   test('passes over what is not over, page by page, each row once, also of one second', async () => {
     const own = `pages-${kind.dialect}`
     const keys = []

@@ -93,10 +93,15 @@ export function runTimer(world: World, instances: Instances): Timer {
     // A bill may list a refund by the time it came to its end.
     const refunds = [...world.sandbox.orders.values()].flatMap((order) => order.refunds)
     const lastMs = Math.max(0, ...refunds.map(({ due_ms }) => due_ms))
-    if (lastMs > scheduler.nowMs)
-      await scheduler.park(me, 'waits for the bank', lastMs - scheduler.nowMs + 1000)
+    // Day by day: a bill that lies is found out because the same day is compared on three days.
+    for (let leftMs = lastMs - scheduler.nowMs; leftMs > 0; leftMs = lastMs - scheduler.nowMs) {
+      await fire()
+      await scheduler.park(me, 'waits for the bank', Math.min(DAY_MS, leftMs + 1000))
+    }
     await fire()
-    const tomorrowMs = (Math.floor(server.nowMs() / DAY_MS) + 1) * DAY_MS
+    // Of two watches the one that is ahead says which day it is: what happened today may be tomorrow's for the other.
+    const todayMs = Math.max(server.nowMs(), scheduler.nowMs)
+    const tomorrowMs = (Math.floor(todayMs / DAY_MS) + 1) * DAY_MS
     await scheduler.park(me, 'waits for tomorrow', tomorrowMs - server.nowMs() + 3_600_000)
     for (let slice = 0; slice < SLICES_MAX; slice++) {
       await fire()
@@ -143,7 +148,7 @@ export function runTimer(world: World, instances: Instances): Timer {
       }
       quiet = isOver
       // Nothing is due by a row when texts have been kept long enough.
-      const mayPurge = world.scene === 'keeping' && scheduler.nowMs - firedMs > PURGE_EVERY_MS
+      const mayPurge = !isOver && world.scene === 'keeping' && scheduler.nowMs - firedMs > PURGE_EVERY_MS
       if (due || mayPurge) {
         // The platform may fire it twice, at the same time or before the first has come to its end.
         if (world.faultsOn && dice.chance(0.3)) {
