@@ -136,7 +136,9 @@ export async function recordRefund(
         // A purged reason can no longer be compared; number, order and amount say which refund it is.
         (known.reason === wanted.reason || known.reason === '')
       if (!same) throw new Fault('content_differs', { extra: { out_refund_no: known.out_refund_no } })
-      return { order, refund: known, isNew: false }
+      // Recorded by somebody who has seen the payment since this order was read.
+      const paid = hasMoney(order.state) ? order : await readAgain(payments, order)
+      return { order: paid, refund: known, isNew: false }
     }
     if (!hasMoney(order.state) || order.state === 'refunded') {
       throw new Fault('order_not_refundable', { extra: { state: order.state } })

@@ -3,11 +3,13 @@ import { createApp, type App } from '../../shared/app'
 import { door, type Route, type ScfContext } from '../../shared/http/door'
 import { MISTAKES } from '../support/judging'
 import { skewedClock } from './clock'
+import type { Request } from './closed'
 import { OneConnection } from '../../shared/store/connection'
 import { storeOn } from './database'
 import { openWire } from './databaseFaults'
 import { createNetwork } from './network'
 import { createHook, createWebhook } from './webhook'
+import { createWeChat } from './wechat'
 import type { Owner } from './scheduler'
 import type { World } from './world'
 
@@ -107,16 +109,15 @@ export class Instances {
     }
   }
 
-  async call(
-    doorName: string,
-    about: string | undefined,
-    event: Record<string, unknown>,
-  ): Promise<Answer | Gone> {
+  async call(doorName: string, about: string | undefined, event: Request): Promise<Answer | Gone> {
+    // Whoever brings a credential of its own is not given one.
+    const isOwn = 'authorization' in (event.headers ?? {}) || 'x-pay-key' in (event.headers ?? {})
+    const credential = isOwn ? {} : this.world.closed?.headersFor(event)
+    const headers = { ...event.headers, ...credential }
     const answer = (await this.visit({
       doorName,
       about,
-      work: async (_, handle, context) =>
-        handle({ headers: {}, queryString: {}, body: '', ...event }, context),
+      work: async (_, handle, context) => handle({ queryString: {}, body: '', ...event, headers }, context),
     })) as { statusCode: number; headers: Record<string, string>; body: string } | Gone
     if (answer.statusCode === 0) return GONE
     const read = { ...answer, body: parse(answer.body ?? '') } as Answer
@@ -171,6 +172,7 @@ export class Instance {
         random: (count) => dice.bytes(count),
         post: createNetwork(world, owner, (suffix, body, fault) => world.farEnd(suffix, body, fault)),
         send: createWebhook(world, owner),
+        ...(world.closed ? { ask: createWeChat(world, owner) } : {}),
         // With door-keepers the timer purges; these let everybody in all the same.
         ...(world.scene === 'keeping' ? { authorize: openAuthorize } : {}),
         ...(world.hasHook ? { onMessage: createHook(world, owner) } : {}),

@@ -28,6 +28,17 @@ export type Evidence = {
   prefixes: ReadonlyMap<string, string>
   /** The database has forgotten transactions it had committed. */
   forgot: boolean
+  /** Who may call and what may be charged, where that is not up to everybody; and what WeChat has heard. */
+  closed?:
+    | {
+        who: 'payer' | 'server'
+        fees: ReadonlySet<number>
+        shippings: {
+          shipped: ReadonlyMap<string, { transaction_id: string; uploads: number }>
+          received: readonly string[]
+        }
+      }
+    | undefined
 }
 
 export type LedgerRow = {
@@ -58,6 +69,8 @@ type Books = {
   events: Map<string, Row[]>
   refunds: Map<string, Row[]>
   outbox: Row[]
+  /** Of the outbox, what is for WeChat. */
+  shipping: Row[]
   anomalies: Row[]
   excuses: Excuses
   upstream: Map<string, LedgerRow>
@@ -75,6 +88,8 @@ export function violations(evidence: Evidence): string[] {
     ...ownSubMerchant(evidence),
     ...purged(books),
     ...scanned(books, evidence),
+    ...soldAtItsPrice(books, evidence),
+    ...shippedOnce(books, evidence),
   ]
   for (const order of books.orders) {
     const key = keyOf(order)
@@ -129,7 +144,8 @@ function openBooks({ query, ledger }: Evidence): Books {
     orders,
     events: grouped(query('SELECT * FROM order_events ORDER BY seq')),
     refunds: grouped(query('SELECT * FROM refunds')),
-    outbox: query('SELECT * FROM outbox'),
+    outbox: query(`SELECT * FROM outbox WHERE type <> 'shipping'`),
+    shipping: query(`SELECT * FROM outbox WHERE type = 'shipping'`),
     anomalies,
     excuses: excusesOf(anomalies, totals),
     upstream: new Map(ledger.map((row) => [keyOf(row), row])),
@@ -605,3 +621,55 @@ function sameText({ received, squatted }: Evidence): string[] {
   }
   return found
 }
+
+/** What a payer ordered costs what the catalogue said, and is the payer's. */
+function soldAtItsPrice({ orders }: Books, { closed }: Evidence): string[] {
+  if (closed?.who !== 'payer') return []
+  const found: string[] = []
+  for (const order of orders) {
+    if (!closed.fees.has(Number(order['total_fee'])))
+      found.push(`${keyOf(order)}: costs ${order['total_fee']}, which was never its price`)
+    if (!/^(oTestPayer0001|erased|sha256:.*)$/.test(String(order['payer_id'])))
+      found.push(`${keyOf(order)}: is somebody else's`)
+  }
+  return found
+}
+
+/** WeChat is told of every order that was paid in the mini-program, once, in one text, and of no other. */
+function shippedOnce({ orders, events, shipping, anomalies }: Books, { closed }: Evidence): string[] {
+  if (closed?.who !== 'payer') return shipping.map(({ id }) => `${id}: nobody ships it`)
+  const { shipped, received } = closed.shippings
+  const found: string[] = []
+  const paid = new Set<string>()
+  for (const order of orders) {
+    const key = keyOf(order)
+    const isPaid = (events.get(key) ?? []).some(
+      ({ from_state, to_state }) =>
+        from_state !== to_state &&
+        (to_state === 'paid' || (to_state === 'paid_after_close' && order['late_policy'] === 'honour')),
+    )
+    const tasks = shipping.filter((row) => keyOf(row) === key)
+    if (tasks.length !== (isPaid ? 1 : 0)) found.push(`${key}: is told to WeChat ${tasks.length} times`)
+    if (isPaid) paid.add(String(order['transaction_id']))
+    for (const { delivered_at, next_due_at_ms, last_error } of tasks) {
+      const isKnown = shipped.has(String(order['transaction_id']))
+      if (next_due_at_ms !== null) found.push(`${key}: its shipping waits for ever`)
+      else if (delivered_at !== null && !isKnown)
+        found.push(`${key}: is marked as shipped, and WeChat does not know`)
+      else if (delivered_at === null && last_error !== 'refunded' && !anomalies.some(isFrozenAtWeChat))
+        found.push(`${key}: its money is frozen, and nobody has been told`)
+    }
+  }
+  const texts = new Map<string, Set<string>>()
+  for (const text of received) {
+    const { order_key } = JSON.parse(text) as { order_key: { transaction_id: string } }
+    const { transaction_id } = order_key
+    if (!paid.has(transaction_id)) found.push(`WeChat is told of ${transaction_id}, which nobody paid`)
+    texts.set(transaction_id, (texts.get(transaction_id) ?? new Set()).add(text))
+  }
+  for (const [transaction_id, { size }] of texts)
+    if (size > 1) found.push(`WeChat is told of ${transaction_id} in ${size} texts`)
+  return found
+}
+
+const isFrozenAtWeChat = ({ kind }: Row): boolean => kind === 'shipping_not_uploaded'

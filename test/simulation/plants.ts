@@ -484,4 +484,48 @@ export const PLANTS: readonly Plant[] = [
     replace: "internalStatus !== 1 && internalStatus !== 'unreadable'",
     why: 'the order stands there and is paid, and ours has failed',
   },
+
+  // ── who calls, what is charged, what is shipped ──────────────────────────────────────────────────────────────
+  {
+    name: 'a payer names the price',
+    file: 'shared/payments/price.ts',
+    find: 'pay_content: { ...content, ...priced },',
+    replace: 'pay_content: { ...priced, ...content },',
+    also: [
+      {
+        file: 'shared/payments/price.ts',
+        find: 'if (content[name] !== undefined && content[name] !== value)',
+        replace: 'if (content[name] === null && value === undefined)',
+      },
+    ],
+    why: 'tea is sold for a fen',
+  },
+  {
+    name: 'a signed request is good twice',
+    file: 'shared/access/signed.ts',
+    find: 'if (!(await spend(store, { kind: `request:${key.name}`, id, until }))) throw',
+    replace: 'if (!(await spend(store, { kind: `request:${key.name}`, id, until })) && until < 0) throw',
+    why: 'whoever has overheard a refund has it made again',
+  },
+  {
+    name: "a token's secret is not asked for",
+    file: 'shared/access/session.ts',
+    find: "if (!sameText(claims.sec, hashSecret(secret))) return 'unknown'",
+    replace: "if (claims.sec === '') return 'unknown'",
+    also: [
+      {
+        file: 'shared/access/session.ts',
+        find: 'if (!key || !isSessionSecret(secret))',
+        replace: 'if (!key)',
+      },
+    ],
+    why: 'a token that stands in somebody’s log opens the door',
+  },
+  {
+    name: 'shipping is told of late money that goes back',
+    file: 'shared/payments/shipping.ts',
+    find: "(change.state === 'paid_after_close' && change.late_policy === 'honour')",
+    replace: "change.state === 'closing' || change.state === 'paid_after_close'",
+    why: 'WeChat is told of an order that nobody paid, or that is not delivered',
+  },
 ]

@@ -10,6 +10,7 @@ import {
   type Person,
   type Purchase,
 } from './people'
+import { closedPurchase, forger, orderFromCatalogue, repricer } from './closed'
 import { keeper } from './keeping'
 import type { Instances } from './instances'
 import { FIRST, OTHER } from './merchants'
@@ -76,6 +77,30 @@ export function startPrograms(world: World, instances: Instances): Programs {
     startNotifier(world, instances, purchase)
     return programsOf()
   }
+  const { closed } = world
+  if (closed?.who === 'payer') {
+    start(
+      'page',
+      async (scene) => {
+        const number = await orderFromCatalogue(scene, closed)
+        if (number === undefined) return
+        const fee = world.sandbox.orders.get(number)?.request.pay_content.total_fee ?? 1
+        const purchase = closedPurchase(number, fee, drawRefundFees(world, fee))
+        if (dice.chance(0.85)) start('payer', payer, purchase)
+        startAround('', purchase)
+      },
+      drawPurchase(world, 1, undefined),
+    )
+    if (dice.chance(0.4)) start('shop', repricer, drawPurchase(world, 1, undefined))
+    return programsOf()
+  }
+  if (closed) {
+    const purchase = drawPurchase(world, 1, undefined)
+    start('page', page, purchase)
+    if (dice.chance(0.85)) start('payer', payer, purchase)
+    startAround('', purchase)
+    return programsOf()
+  }
   const isOfTwo = world.scene === 'two merchants'
   const several = isOfTwo || dice.chance(0.15)
   const oneOrderId = several && dice.chance(0.7) ? `purchase${world.options.seed}` : undefined
@@ -96,6 +121,15 @@ export function startPrograms(world: World, instances: Instances): Programs {
     startNotifier(world, instances, purchase)
   }
   return programsOf()
+
+  function startAround(name: string, purchase: Purchase): void {
+    start(`forger${name}`, forger, purchase)
+    if (dice.chance(0.5)) start(`reader${name}`, reader, purchase)
+    if (dice.chance(0.4)) start(`closer${name}`, closer, purchase)
+    if (dice.chance(0.4)) start(`refunder${name}`, refunder, purchase)
+    if (dice.chance(0.1)) start(`clerk${name}`, consoleClerk, purchase)
+    startNotifier(world, instances, purchase)
+  }
 
   function programsOf(): Programs {
     return {
@@ -127,6 +161,8 @@ function drawPurchase(
     },
     ...(merchant_order_id === undefined ? {} : { merchant_order_id }),
   })
-  const refundFees = Array.from({ length: 3 }, () => (dice.chance(0.4) ? fee : dice.between(1, fee)))
-  return { number, fee, wechat, body, refundFees }
+  return { number, fee, wechat, body, refundFees: drawRefundFees(world, fee) }
 }
+
+const drawRefundFees = ({ dice }: World, fee: number): number[] =>
+  Array.from({ length: 3 }, () => (dice.chance(0.4) ? fee : dice.between(1, fee)))

@@ -87,6 +87,7 @@ export async function run(bench: Bench, options: WorldOptions): Promise<RunResul
     told: world.config.webhook ? world.told : undefined,
     prefixes: new Map(world.config.merchants.map((one) => [one.order_prefix, one.out_sub_mch_id])),
     forgot: world.forgot,
+    closed: world.closed,
   }
   found.push(...violations(evidence))
   // With its lease forgotten, another may send at the same time; and whoever looks for his row does not find it.

@@ -1,3 +1,4 @@
+import { CLOSED } from './closed'
 import type { Dice } from './dice'
 import { LIST_LIES } from './lists'
 import { SCANNED } from './scanned'
@@ -6,7 +7,7 @@ import { SCANNED } from './scanned'
  * What most runs have not, so that it costs the others nothing: each is rare, and has a few runs in a thousand to itself.
  */
 const WEIGHTS = {
-  plain: 955,
+  plain: 935,
   /** Many orders at once, and a Cloud Pay that takes its time: what is due when they expire takes more than one run. */
   crowd: 5,
   /** Of one Cloud Pay, each with an order of its own, and all that happens around one. */
@@ -15,6 +16,8 @@ const WEIGHTS = {
   keeping: 10,
   /** The shop scans the payer's code. */
   scanned: 10,
+  /** Sessions, signatures, the catalogue, and shipping. */
+  'closed doors': 20,
 } as const
 export type Scene = keyof typeof WEIGHTS
 
@@ -33,5 +36,6 @@ export const HAPPENINGS: readonly string[] = [
   'a repeat of an order without its texts',
   'a refund of an order without its texts',
   ...SCANNED,
+  ...CLOSED,
   'a payer who decides after the two minutes',
 ]

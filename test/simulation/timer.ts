@@ -31,7 +31,7 @@ const nextDue = (messages: boolean): string => `SELECT min(due) AS due FROM (
   SELECT min(next_due_at_ms) AS due FROM orders WHERE flag IS NULL OR fruitless < ${LOOKS_MAX}
   UNION ALL
   SELECT min(next_due_at_ms) FROM refunds WHERE looks < ${LOOKS_MAX}
-  ${messages ? 'UNION ALL SELECT min(next_due_at_ms) FROM outbox' : ''})`
+  UNION ALL SELECT min(next_due_at_ms) FROM outbox ${messages ? '' : "WHERE type = 'shipping'"})`
 
 export function runTimer(world: World, instances: Instances): Timer {
   const { dice, scheduler, server } = world

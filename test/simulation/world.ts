@@ -3,6 +3,7 @@ import { SCENE_SWITCHES, SWITCHES, type FaultName, type Switches } from '../../l
 import { sandboxEnv } from '../../local/sandbox/env'
 import { readConfig, type Config } from '../../shared/base/config'
 import { installTime } from './clock'
+import { closeDoors, CLOSED_ENV, type Closed } from './closed'
 import type { Coverage } from './coverage'
 import type { CrashPlan } from './crashPoints'
 import type { Server } from './database'
@@ -63,6 +64,7 @@ const CONFIGS_OF: Readonly<Record<Scene, readonly Config[]>> = {
   keeping: [...configsWith({ RETENTION_DAYS: '1' }), ...configsWith({ RETENTION_DAYS: '30' })],
   // Codes lie sealed.
   scanned: configsWith({ DATA_KEYS }),
+  'closed doors': configsWith(CLOSED_ENV),
 }
 
 const START_MS = 1_900_000_000_000
@@ -127,6 +129,8 @@ export class World {
   readonly hasHook: boolean
   /** Somebody did something only the daily bill can tell of: the run goes on until it has been compared. */
   needsBill = false
+  /** Who may call, where not everybody may. */
+  readonly closed: Closed | undefined
   readonly #heralds = new Map<string, (body: Buffer) => void>()
   readonly #wires = new Map<Owner, Wire>()
   #fault: FaultName | undefined
@@ -175,6 +179,7 @@ export class World {
       onNotification: ({ out_trade_no, body }) => this.#heralds.get(out_trade_no)?.(body),
       chooseFault: () => this.#fault,
     })
+    this.closed = this.scene === 'closed doors' ? closeDoors(this) : undefined
     if (options.trace) {
       const { trace } = options
       const startMs = this.scheduler.nowMs

@@ -1,3 +1,4 @@
+import { recordRefund } from '../../../shared/payments/refund'
 import type { FaultName } from '../../../local/sandbox/switches'
 import { ALIPAY, openShop, type Shop, type ShopOptions } from '../../support/shop'
 import { lying, put, type Content } from '../../support/tamper'
@@ -310,6 +311,18 @@ describe('the same again', () => {
     expect(new Set(answers.map(({ statusCode }) => statusCode))).toEqual(new Set([202]))
     expect(await only(number)).toMatchObject({ state: 'accepted', sends: asks().length })
     expect([texts().size, await money(number)]).toEqual([1, ['paid', 880, 0]])
+  })
+
+  test('a repeat that read the order before it was paid goes on with the order as it is', async () => {
+    await open({ refundDelayMs: 0 })
+    const number = await shop.place()
+    const unpaid = await shop.order(number)
+    shop.sandbox.pay(number)
+    await shop.status(number, { refresh: '1' })
+    expect((await shop.refund(number, R1)).statusCode).toBe(202)
+    const wanted = { ...R1, reason: null }
+    const { order, isNew } = await recordRefund(shop.app, unpaid, wanted, 'request', 'm:somebody')
+    expect([order.state, order.reserved_fen, isNew]).toEqual(['paid', 880, false])
   })
 
   test('two numbers at once never promise more than was paid', async () => {
