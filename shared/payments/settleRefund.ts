@@ -151,9 +151,10 @@ export function decideRefund(
         : undefined
     case 'state': {
       const { meaning, wallet_state, refund_id } = evidence
-      // Money went back that our sum says is there.
-      if (refund.state === 'failed' && meaning === 'succeeded' && refund.wallet_state !== wallet_state) {
-        const reason = 'failed_here_succeeded_there'
+      // Money went back, or is stuck on its way, that our sum says is there.
+      const isHeldThere = meaning === 'succeeded' || meaning === 'needs_person'
+      if (refund.state === 'failed' && isHeldThere && refund.wallet_state !== wallet_state) {
+        const reason = `failed_here_${meaning}_there`
         return written({ reason, wallet_state }, [matter('refund_mismatch', { reason })], { wallet_state })
       }
       const isPaidTwice = refund.state === 'succeeded' && refund.ended_by !== null

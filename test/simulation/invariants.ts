@@ -139,13 +139,14 @@ const keyOf = (row: Row | LedgerRow): string => `${row.out_sub_mch_id}/${row.out
 function openBooks({ query, ledger }: Evidence): Books {
   const anomalies = query('SELECT * FROM anomalies')
   const orders = query('SELECT * FROM orders')
+  const outbox = query('SELECT * FROM outbox')
   const totals = new Map(orders.map((order) => [keyOf(order), Number(order['total_fee'])]))
   return {
     orders,
     events: grouped(query('SELECT * FROM order_events ORDER BY seq')),
     refunds: grouped(query('SELECT * FROM refunds')),
-    outbox: query(`SELECT * FROM outbox WHERE type <> 'shipping'`),
-    shipping: query(`SELECT * FROM outbox WHERE type = 'shipping'`),
+    outbox: outbox.filter(({ type }) => type !== 'shipping'),
+    shipping: outbox.filter(({ type }) => type === 'shipping'),
     anomalies,
     excuses: excusesOf(anomalies, totals),
     upstream: new Map(ledger.map((row) => [keyOf(row), row])),
@@ -200,12 +201,13 @@ function backFen({ excuses, upstream }: Books, key: string, refunds: Row[]): num
   const wentBack = new Set(
     upstream
       .get(key)
-      ?.refunds.filter(({ state }) => state === 'succeeded')
+      ?.refunds.filter(({ state }) => state === 'succeeded' || state === 'change')
       .map(({ out_refund_no }) => out_refund_no),
   )
   const gone = refunds.filter((refund) => {
     if (refund['state'] === 'succeeded') return true
-    // One that failed here, or was refused, is still with the shop, unless it went back all the same and a person knows.
+    // One that failed here, or was refused, is still with the shop, unless it went back all the same, or is stuck on
+    // its way back, and a person knows.
     const isGone = refund['state'] !== 'failed' || wentBack.has(String(refund['out_refund_no']))
     return isGone && isTold(excuses, key, refund)
   })
