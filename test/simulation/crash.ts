@@ -15,20 +15,16 @@ const FOLDERS = /^(shared\/(payments|store|cloudpay|outbox)\/|shared\/http\/door
 /** Awaits that no run can come to here, and why. */
 const ELSEWHERE: readonly [RegExp, string][] = [
   [/^shared\/store\/(mysql|postgres|sqlite)\.ts$/, 'a driver: the simulator brings its own wire'],
-  [/^shared\/store\/(open|migrate|migrations)\.ts$/, 'before the first event'],
+  [/^shared\/store\/(open|migrate|migrations|charset)\.ts$/, 'before the first event'],
   [
-    /^shared\/(payments\/(price|quote)|store\/(catalogue|merchants|revocations|spent))\.ts$/,
-    'callers, prices and sub-merchants in the database: the simulator lets everybody in, at any price, at one shop',
+    /^shared\/(payments\/quote|store\/merchants)\.ts$/,
+    'quotes, whose check waits on threads of the platform, and sub-merchants in the database',
   ],
   [/^shared\/(payments|store)\/retention\.ts$/, 'what is a month old: a run of the simulator is days'],
   [/^shared\/payments\/micro\.ts$/, 'micro_pay: test/property/micro.test.ts plays it'],
   [
     /^(shared\/(payments|store)\/board\.ts|functions\/board\.ts)$/,
     'the board: it reads, and says of an anomaly that somebody looked',
-  ],
-  [
-    /^shared\/outbox\/(shipping|wechat)\.ts$/,
-    'shipping info: no mini-program of the simulator has it; its own tests end it between any two steps',
   ],
 ]
 
@@ -70,17 +66,17 @@ const NOT_IN_RUNS: readonly [file: string, text: RegExp, why: string][] = [
   ['shared/store/due.ts', /selectUnknown/, 'rows of a newer version'],
   ['shared/payments/create.ts', /^await isQuoteUsed/, 'quotes: see above'],
   ['shared/payments/refresh.ts', /^await leaveUndecided/, 'micro_pay: see above'],
-  ['shared/store/orders.ts', /findByQuote|sayCount|countOpen/, 'quotes and limits: see above'],
-  ['shared/store/counters.ts', /countUp|findCounter|\.\.\.rate|sayCount|forgetRates/, 'limits: see above'],
+  ['shared/store/orders.ts', /findByQuote/, 'quotes: see above'],
+  ['shared/outbox/shipping.ts', /^await giveUpMessage/, 'ten days of no: test/unit/outbox/shipping.test.ts'],
+  ['shared/payments/price.ts', /^await readQuote/, 'quotes: see above'],
+  [
+    'shared/store/counters.ts',
+    /sayCount\(store, say, limit, nowMs/,
+    'logins: test/unit/access/login.test.ts',
+  ],
+  ['shared/store/revocations.ts', /moveRow|insertRow/, 'sessions that are ended: test/unit/access'],
   ['shared/store/anomalies.ts', /selectOwned|selectOne/, 'the board: see above'],
   ['shared/store/beside.ts', /selectTimes/, 'an anomaly that was resolved: nobody resolves any'],
-  [
-    'shared/store/outbox.ts',
-    /selectDue\(store, \{ limit \}, 'shipping|deliveredRow.*at \}\)\)\)|shippedRow/,
-    'shipping info: see above',
-  ],
-  ['shared/store/transaction.ts', /^await store\.connection\.run\(query\)/, 'nonces: see above'],
-  ['functions/timer.ts', /tidyPeople|purgeExpired/, 'what is kept of callers: see above'],
   [
     'shared/payments/reconcile.ts',
     /^await raise\(payments, \{ kind: 'state_unknown'/,

@@ -20,6 +20,8 @@ export const createWeChat =
       throw new NetFault('connection')
     }
     if (dice.chance(luck.cloudPay)) shippings.faults.push(dice.pick(FAULTS))
+    // Another program of the shop has forced new ones.
+    if (world.faultsOn && dice.chance(0.1)) shippings.endTokens()
     const before = shippings.shipped.size
     const reply = shippings.handle({ method, url: new URL(url), body: body ?? Buffer.alloc(0) })!
     if (shippings.shipped.size > before) world.coverage.count('scene', CLOSED[4])
