@@ -13,6 +13,9 @@ export type ActualUrl = {
   apiGwCompatible: boolean
   enabled: boolean
   qualifier: string
+  /** Who can call it: a URL that leads into the VPC as well, or nowhere else, is not as we make it. */
+  reach: 'internet' | 'otherwise'
+  /** As soon as the platform tells. */
   url: string | undefined
 }
 export type ActualTrigger = Timer | ActualUrl
@@ -31,6 +34,8 @@ export type ActualFunction = {
   key: string
   name: string
   status: string
+  /** Anything else than `Available`: the account is in arrears, or closed. */
+  availability: string
   ours: boolean
   runtime: string
   /** Of `$LATEST`. Nothing of ours serves it. */
@@ -139,6 +144,7 @@ async function describeFunction(
   return {
     ...listed,
     status: latest.Status ?? 'Active',
+    availability: latest.AvailableStatus || 'Available',
     runtime: latest.Runtime ?? '',
     latest: readConfiguration(latest),
     versions,
@@ -208,7 +214,12 @@ export function readTrigger(it: Listable): ActualTrigger | undefined {
     return { type: 'timer', name, cron, enabled, argument: it.CustomArgument ?? '', qualifier }
   }
   if (Type !== 'http') return undefined
-  const net = (desc['NetConfig'] ?? {}) as { ExtranetUrl?: string; IntranetUrl?: string }
+  const net = (desc['NetConfig'] ?? {}) as {
+    EnableExtranet?: boolean
+    EnableIntranet?: boolean
+    ExtranetUrl?: string
+    IntranetUrl?: string
+  }
   return {
     type: 'http',
     name,
@@ -217,7 +228,9 @@ export function readTrigger(it: Listable): ActualTrigger | undefined {
     apiGwCompatible: desc['ApiGwCompatible'] === true,
     enabled,
     qualifier,
-    url: net.ExtranetUrl ?? net.IntranetUrl,
+    reach: net.EnableExtranet !== false && net.EnableIntranet !== true ? 'internet' : 'otherwise',
+    // One that is private only has an empty address on the internet.
+    url: net.ExtranetUrl || net.IntranetUrl || undefined,
   }
 }
 

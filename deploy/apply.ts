@@ -54,7 +54,7 @@ export async function apply(
   for (const it of plan.functions) {
     for (const trigger of it.actual?.triggers ?? [])
       if (trigger.type === 'http' && trigger.url) urls.set(it.wanted.key, trigger.url)
-    for (const change of it.triggers) {
+    for (const change of it.triggers.filter((one) => !takesUrl(one))) {
       const url = await changeTrigger(work, it.wanted.name, change)
       if (url) urls.set(it.wanted.key, url)
     }
@@ -66,12 +66,17 @@ export async function apply(
     say(`Removing the domain ${domain}`)
     await work.call('DeleteCustomDomain', { Domain: domain })
   }
+  // A URL that a domain leads to cannot be taken away.
+  for (const it of plan.functions)
+    for (const change of it.triggers.filter(takesUrl)) await changeTrigger(work, it.wanted.name, change)
   for (const { key, name } of plan.removed) {
     say(`Removing ${key}`)
     await removeFunction(work, name)
   }
   return { versions, urls }
 }
+
+const takesUrl = (change: TriggerChange): boolean => change.do === 'delete' && change.actual.type === 'http'
 
 /** What an interrupted deployment has published belongs to the same deployment when it is continued. */
 function unfinished(plan: Plan): string | undefined {
@@ -87,6 +92,10 @@ async function publish(work: Work, it: FunctionPlan, zip: Buffer, deployment: st
   const { call, service, say } = work
   const { wanted, actual, code } = it
   const named = { FunctionName: wanted.name, Namespace: service.namespace }
+  if (it.remains) {
+    say(`${wanted.key}: removing what is left of it`)
+    await removeFunction(work, wanted.name)
+  }
   if (!actual) {
     say(`${wanted.key}: creating`)
     const create = () =>
@@ -108,7 +117,8 @@ async function publish(work: Work, it: FunctionPlan, zip: Buffer, deployment: st
     })
     await untilActive(work, wanted.name)
   } else {
-    if (actual.status !== 'Active') await untilActive(work, wanted.name)
+    // What has failed stays so until it is changed again.
+    if (actual.status !== 'Active' && !/Failed$/.test(actual.status)) await untilActive(work, wanted.name)
     if (it.configures) {
       say(`${wanted.key}: configuring`)
       const configuration = configurationOf(wanted.configuration, actual.latest)
@@ -249,11 +259,8 @@ export const routing = (canary: { version: string; weight: number } | undefined)
   AddtionVersionMatchs: [],
 })
 
-async function changeTrigger(
-  { call, service, say }: Work,
-  name: string,
-  change: TriggerChange,
-): Promise<string | undefined> {
+async function changeTrigger(work: Work, name: string, change: TriggerChange): Promise<string | undefined> {
+  const { call, service, say } = work
   const named = { FunctionName: name, Namespace: service.namespace }
   if (change.do === 'delete') {
     const { type, name: TriggerName, qualifier: Qualifier } = change.actual
@@ -283,7 +290,29 @@ async function changeTrigger(
   }
   const { TriggerInfo } = await call('CreateTrigger', described)
   const created = TriggerInfo && readTrigger(TriggerInfo)
-  return created?.type === 'http' ? created.url : undefined
+  if (wanted.type !== 'http' || (created?.type === 'http' && created.url))
+    return created?.type === 'http' ? created.url : undefined
+  return listUrl(work, name, wanted.qualifier)
+}
+
+const URL_MAX_MS = 30_000
+
+/** Some answers come before the address is known. One that is not told in time is shown by `sls info` later. */
+async function listUrl(work: Work, name: string, qualifier: string): Promise<string | undefined> {
+  const { call, service, say, sleep, nowMs } = work
+  for (const startMs = nowMs(); nowMs() - startMs <= URL_MAX_MS; await sleep(POLL_MAX_MS)) {
+    const { Triggers = [] } = await call('ListTriggers', {
+      FunctionName: name,
+      Namespace: service.namespace,
+      Limit: 100,
+    })
+    const found = Triggers.flatMap((one) => readTrigger(one) ?? []).find(
+      (one) => one.type === 'http' && one.qualifier === qualifier,
+    )
+    if (found?.type === 'http' && found.url) return found.url
+  }
+  say(`${name}: its address is not known yet; sls info shows it`)
+  return undefined
 }
 
 const urlDesc = ({ authType, cors, apiGwCompatible }: FunctionUrl): string =>
@@ -294,7 +323,13 @@ const urlDesc = ({ authType, cors, apiGwCompatible }: FunctionUrl): string =>
     ApiGwCompatible: apiGwCompatible,
   })
 
-async function changeDomain({ call, service, say }: Work, { domain: change }: Plan): Promise<void> {
+const CNAME_EVERY_MS = 15_000
+const CNAME_MAX_MS = 10 * 60_000
+
+async function changeDomain(
+  { call, service, say, sleep, nowMs }: Work,
+  { domain: change }: Plan,
+): Promise<void> {
   if (change.do === 'keep') return
   const { domain, protocol, certificateId, wafInstanceId, endpoints } = change.domain
   say(`${domain}: ${endpoints.length} paths`)
@@ -310,7 +345,16 @@ async function changeDomain({ call, service, say }: Work, { domain: change }: Pl
       PathMatch: path,
     })),
   }
-  await call(change.do === 'create' ? 'CreateCustomDomain' : 'UpdateCustomDomain', request)
+  const action = change.do === 'create' ? 'CreateCustomDomain' : 'UpdateCustomDomain'
+  for (const startMs = nowMs(); ; await sleep(CNAME_EVERY_MS)) {
+    try {
+      return void (await call(action, request))
+    } catch (error) {
+      const isWaiting = error instanceof DeployFault && /^FailedOperation\.CNAME/.test(error.code)
+      if (!isWaiting || nowMs() - startMs > CNAME_MAX_MS) throw error
+      say(`${domain}: its CNAME is not seen yet; asking again for ten minutes`)
+    }
+  }
 }
 
 export async function removeFunction(work: Work, name: string): Promise<void> {

@@ -67,7 +67,7 @@ export async function connectControlPlane(connection: Connection): Promise<Contr
         return await method.call(client, request)
       } catch (error) {
         const fault = toFault(error, action, reads)
-        if (tried >= triesFor(fault.code, reads)) throw fault
+        if (tried >= triesFor(fault.code, action)) throw fault
         // Full jitter: whoever was refused together does not come back together.
         await sleep(Math.min(8000, 250 * 2 ** tried) * (0.5 + random() / 2))
       }
@@ -101,18 +101,36 @@ function route({ endpoint, httpsProxy }: Pick<Connection, 'endpoint' | 'httpsPro
 }
 
 /** What was asked for may have happened when nothing came back: only reading may be repeated then. */
-function triesFor(code: string, reads: boolean): number {
-  if (isPassing(code)) return TRIES
-  return reads && /^(NETWORK|InternalError)/.test(code) ? NETWORK_TRIES : 1
+function triesFor(code: string, action: Action): number {
+  if (isPassing(code, action)) return TRIES
+  return isReading(action) && /^(NETWORK|InternalError)/.test(code) ? NETWORK_TRIES : 1
 }
 
 /** Passes by itself: too many calls, or a function that is still being changed. */
-const isPassing = (code: string): boolean =>
+const isPassing = (code: string, action: Action): boolean =>
+  /(^|\.)OperationConflict|InProgress$|^UnauthorizedOperation\.FunctionStatus/.test(code) ||
+  // While a function goes, its versions go one by one.
+  (action === 'DeleteFunction' && /^ResourceNotFound\.Version/.test(code)) ||
   /^RequestLimitExceeded|^FailedOperation(\.(Update(FunctionCode|FunctionConfiguration|Alias|Trigger)|PublishVersion|(Create|Delete)Trigger|DeleteFunction|Function(Version)?Status\w*|FunctionNameStatusError|InvokeFunction|ReservedInProgress))?$|^ResourceUnavailable\.FunctionStatus/.test(
     code,
   )
 
+const CONSOLE = 'https://console.cloud.tencent.com'
+
+/** The first that fits. These do not pass by themselves, but for the last. */
 const WHAT_TO_DO: readonly [RegExp, string][] = [
+  [/UnOpenedService/, `Open the service once: ${CONSOLE}/scf.`],
+  [/QcsRoleNotFound/, `Let SCF have its service role SCF_QcsRole: ${CONSOLE}/cam/role.`],
+  [/ClsServiceUnregistered/, `Open the log service once, or take cls out of the stage file: ${CONSOLE}/cls.`],
+  [/InsufficientBalance/, `Settle what the account owes: ${CONSOLE}/expense/overview.`],
+  [
+    /ReservedExceedTotal/,
+    `Lower reservedConcurrency, or ask for a higher quota of the region: ${CONSOLE}/scf/quota.`,
+  ],
+  [
+    /DeleteTrigger\.UrlUsed/,
+    `A custom domain leads to this URL: take its path out first: ${CONSOLE}/scf/domain.`,
+  ],
   [/^AuthFailure\.SignatureExpire/, 'Set the clock of this machine: it is more than five minutes off.'],
   [
     /^AuthFailure\.(SignatureFailure|SecretIdNotFound|InvalidSecretId|InvalidAuthorization)/,

@@ -10,6 +10,8 @@ export type Info = {
     key: string
     name: string
     status: string
+    /** Only where the platform says that it is not available. */
+    availability?: string
     version: string
     deployment?: string
     canary?: { version: string; weight: number }
@@ -52,6 +54,7 @@ function describe({
   key,
   name,
   status,
+  availability,
   alias,
   versions,
   triggers,
@@ -65,6 +68,7 @@ function describe({
     key,
     name,
     status,
+    ...(availability === 'Available' ? {} : { availability }),
     version: alias.version,
     ...(deployment ? { deployment } : {}),
     ...(alias.canary ? { canary: alias.canary } : {}),
@@ -86,7 +90,8 @@ export function tellInfo({
   const width = Math.max(...functions.map(({ key }) => key.length))
   const lines = functions.map((it) => {
     const share = it.canary ? `, ${Math.round(it.canary.weight * 100)} % to version ${it.canary.version}` : ''
-    const state = it.status === 'Active' ? '' : `, ${it.status}`
+    const states = [it.status === 'Active' ? [] : it.status, it.availability ?? []].flat()
+    const state = states.map((one) => `, ${one}`).join('')
     const reached = it.url ?? it.timers?.join(', ') ?? 'no address'
     return `  ${it.key.padEnd(width)}  ${reached}  (version ${it.version}${share}${state})`
   })

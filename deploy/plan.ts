@@ -26,6 +26,8 @@ export type FunctionPlan = {
   wanted: WantedFunction
   code: string
   actual: ActualFunction | undefined
+  /** What is there was never made to its end, and is deleted first. */
+  remains: ActualFunction | undefined
   configures: boolean
   /** Always with its code uploaded just before: what `$LATEST` holds could be anybody's, or half of an earlier try. */
   publishes: boolean
@@ -93,18 +95,19 @@ function refuseExisting(wanted: WantedFunction, actual: ActualFunction | undefin
         'created. Put the old one back, or deploy under another stage or service name and move over.',
       'RUNTIME_FIXED',
     )
-  if (/Failed$/.test(actual.status) && actual.versions.length === 0)
-    throw new DeployFault(
-      `${name} is ${actual.status}: delete it in the console, then run this again.`,
-      'FUNCTION_FAILED',
-    )
 }
+
+/** A change that failed half-way: the versions published before it serve on, and another change mends it. */
+const isHalfChanged = ({ status }: ActualFunction): boolean => /^(Update|Publish)Failed$/.test(status)
+const isHalfMade = ({ status }: ActualFunction): boolean => status === 'CreateFailed'
 
 function planFunction(
   wanted: WantedFunction,
-  actual: ActualFunction | undefined,
+  found: ActualFunction | undefined,
   { codes, canary }: PlanOptions,
 ): FunctionPlan {
+  const remains = found && isHalfMade(found) ? found : undefined
+  const actual = remains ? undefined : found
   const code = codes.get(wanted.key)!
   const wantedMb =
     wanted.reservedConcurrency === undefined
@@ -119,12 +122,15 @@ function planFunction(
   const triggers = planTriggers(wanted.triggers, actual?.triggers ?? [])
   if (!actual) {
     const created = { configures: true, publishes: true, ready: undefined }
-    return { wanted, code, actual, ...created, alias: { do: 'move' }, reserve, triggers }
+    return { wanted, code, actual, remains, ...created, alias: { do: 'move' }, reserve, triggers }
   }
   const configured = (it: Configuration) => configurationChanges(it, wanted.configuration).length === 0
   const { newest } = actual
   const isReady =
-    newest?.code === code && newest.handler === wanted.handler && configured(newest.configuration)
+    !isHalfChanged(actual) &&
+    newest?.code === code &&
+    newest.handler === wanted.handler &&
+    configured(newest.configuration)
   const ready = isReady ? actual.versions.at(-1)!.version : undefined
   const { alias } = actual
   const splittable = canary !== undefined && wanted.key !== MIGRATE && alias.version !== '$LATEST'
@@ -139,6 +145,7 @@ function planFunction(
     wanted,
     code,
     actual,
+    remains,
     configures: !configured(actual.latest),
     publishes: ready === undefined,
     ready,
@@ -211,6 +218,7 @@ const sameTimer = (wanted: Timer, actual: Timer): boolean =>
 
 const sameUrl = (wanted: FunctionUrl, actual: ActualUrl): boolean =>
   actual.enabled &&
+  actual.reach === 'internet' &&
   wanted.authType === actual.authType &&
   wanted.apiGwCompatible === actual.apiGwCompatible &&
   sameCors(wanted.cors, actual.cors)
@@ -219,7 +227,8 @@ function sameCors(a: Cors, b: Cors): boolean {
   if (!a.Enable || !b.Enable) return a.Enable === Boolean(b.Enable)
   const flat = ({ Origins, Methods, Headers, ExposeHeaders, MaxAge, Credentials }: Cors) =>
     JSON.stringify([
-      ...[Origins, Methods, Headers, ExposeHeaders].map((list) => list ?? []),
+      // Their order means nothing, and comes back as the platform likes.
+      ...[Origins, Methods, Headers, ExposeHeaders].map((list) => [...new Set(list)].sort()),
       MaxAge,
       Credentials,
     ])
@@ -331,6 +340,7 @@ function rowsOf({ functions, removed, domain, removedDomains }: Parts): Row[] {
   for (const it of functions) {
     const { wanted, actual } = it
     const { key, configuration } = wanted
+    if (it.remains) row('delete', key, `what is left of it: ${it.remains.status}`)
     if (!actual)
       row('create', key, `${configuration.memorySize} MB, ${configuration.timeout} s, ${wanted.runtime}`)
     else {

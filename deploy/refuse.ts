@@ -8,6 +8,7 @@ import { listZip } from './zip'
 /** A request may have 10 MB, and base64 makes a third more of the zip. */
 const ZIP_MAX = 7 * 1024 * 1024
 const ENVIRONMENT_MAX = 4096
+const TIMERS_MAX = 10
 const RESERVED_PREFIX = /^(SCF_|QCLOUD_|TENCENTCLOUD_)/
 /** A door that hangs longer than this keeps instances from the notifications and the timer. */
 const DOOR_TIMEOUT_MAX_S = 10
@@ -49,6 +50,10 @@ function faultsOf(wanted: WantedFunction): string[] {
     faults.push(
       `functions.${key}.timeout is ${configuration.timeout} s: a door may take ${DOOR_TIMEOUT_MAX_S} s.`,
     )
+
+  const timers = triggers.filter(({ type }) => type === 'timer').length
+  if (timers > TIMERS_MAX)
+    faults.push(`functions.${key} has ${timers} timers: the platform takes ${TIMERS_MAX} for one function.`)
 
   if (key === NOTIFY && triggers.some((one) => one.type === 'http' && one.authType !== 'NONE'))
     faults.push('functions.notify needs authType NONE: Cloud Pay cannot sign its notifications for CAM.')

@@ -108,7 +108,7 @@ const functionEvents = {
     {
       // Seconds first: second minute hour day month weekday year.
       cron: { type: 'string', pattern: '^\\S+( \\S+){6}$' },
-      name: { type: 'string', pattern: '^[A-Za-z][A-Za-z0-9_-]{0,98}$' },
+      name: { type: 'string', pattern: '^[A-Za-z][A-Za-z0-9_-]{0,59}$' },
       enabled: flag,
       argument: text,
       qualifier,

@@ -70,6 +70,12 @@ function lookAtFunction(wanted: WantedFunction, actual: ActualFunction | undefin
   if (!actual) return wrong(of, 'not deployed', 'sls deploy.')
   if (actual.status !== 'Active')
     return wrong(of, `its state is ${actual.status}`, 'Wait a minute; then sls deploy.')
+  if (actual.availability !== 'Available')
+    return wrong(
+      of,
+      `the platform says ${actual.availability}`,
+      'Settle what is owed: https://console.cloud.tencent.com/expense/overview.',
+    )
   if (actual.runtime !== wanted.runtime) {
     const said = `it runs on ${actual.runtime}, serverless.yml says ${wanted.runtime}`
     return wrong(

@@ -34,6 +34,8 @@ export type ControlPlane = {
    */
   onCall: ((entry: JournalEntry) => Promise<'drop' | void> | 'drop' | void) | undefined
   /** Forgets functions, domains, the journal and everything set up. */
+  /** From now on an answer to CreateTrigger does not tell the address. */
+  tellUrlsLate(): void
   reset(): void
   close(): Promise<void>
 }
@@ -73,6 +75,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     url: '',
     nowMs,
     busyPolls: options.busyPolls ?? 2,
+    tellsUrlLate: false,
     functions: new Map(),
     domains: new Map(),
     invocations: [],
@@ -183,7 +186,9 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     },
     onInvoke: (name, respond) => void account.answers.set(name, respond),
     onCall: undefined,
+    tellUrlsLate: () => void (account.tellsUrlLate = true),
     reset() {
+      account.tellsUrlLate = false
       for (const each of [account.functions, account.domains, account.answers]) each.clear()
       for (const each of [journal, failures, account.invocations]) each.length = 0
       plane.onCall = undefined

@@ -60,7 +60,10 @@ export type FunctionState = {
   namespace: string
   id: string
   type: string
-  status: 'Creating' | 'Updating' | 'Active' | 'Deleting'
+  /** What has failed stays so: the first two until another update, the last one until it is deleted. */
+  status: 'Creating' | 'Updating' | 'Active' | 'Deleting' | 'UpdateFailed' | 'PublishFailed' | 'CreateFailed'
+  /** `Available`, but for an account that owes something. */
+  available: string
   /** How many more looks it takes until the work is done. */
   pollsLeft: number
   configuration: Configuration
@@ -90,6 +93,8 @@ export type Account = {
   region: string
   url: string
   nowMs: () => number
+  /** Whether the answer to CreateTrigger leaves out the URL's address: the list has it. */
+  tellsUrlLate: boolean
   /** How many looks Creating, Updating, Publishing and Deleting last. */
   busyPolls: number
   functions: Map<string, FunctionState>
@@ -104,7 +109,7 @@ export const keyOf = (name: string, namespace = 'default') => `${namespace}/${na
 
 /** Time passes by being looked at: what is under way gets done after so many looks, in every run the same. */
 export function look(account: Account, it: FunctionState): void {
-  if (it.status !== 'Active' && --it.pollsLeft <= 0) {
+  if (/ing$/.test(it.status) && --it.pollsLeft <= 0) {
     if (it.status === 'Deleting') account.functions.delete(keyOf(it.name, it.namespace))
     it.status = 'Active'
   }
@@ -132,8 +137,12 @@ export function idleFunction(
   code: string,
 ): FunctionState {
   const it = findFunction(account, name, namespace)
+  const mends = /^FailedOperation\.UpdateFunction/.test(code) ? /^(Update|Publish)Failed$/ : /^CreateFailed$/
+  if (mends.test(it.status)) return it
   const publishing = it.versions.some((version) => version.status === 'Publishing')
-  if (it.status === 'Active' && !publishing) return it
+  // Its triggers can be changed all the while.
+  const isFree = it.status === 'Active' || (/Trigger$/.test(code) && /Failed$/.test(it.status))
+  if (isFree && !publishing) return it
   const status = it.status === 'Active' ? 'Publishing' : it.status
   look(account, it)
   throw new ApiFault(code, `The function is ${status} and cannot do this now; try again later.`)

@@ -43,7 +43,10 @@ export const triggerActions = (account: Account): Pick<Actions, Names> => ({
       changedMs: nowMs,
     }
     it.triggers.push(trigger)
-    return { TriggerInfo: readTrigger(trigger) }
+    const told = readTrigger(trigger)
+    if (type !== 'http' || !account.tellsUrlLate) return { TriggerInfo: told }
+    const { NetConfig: _, ...rest } = trigger.desc
+    return { TriggerInfo: { ...told, TriggerDesc: JSON.stringify(rest) } }
   },
 
   UpdateTrigger(request) {
@@ -72,6 +75,14 @@ export const triggerActions = (account: Account): Pick<Actions, Names> => ({
   DeleteTrigger({ FunctionName, Namespace, Type, TriggerName, Qualifier }) {
     const it = idleFunction(account, FunctionName, Namespace, 'FailedOperation.DeleteTrigger')
     const trigger = findTrigger(it, Type, TriggerName, Qualifier)
+    const leads = [...account.domains.values()].some(({ EndpointsConfig = [] }) =>
+      EndpointsConfig.some((one) => one.FunctionName === it.name && one.Qualifier === trigger.qualifier),
+    )
+    refuse(
+      trigger.type === 'http' && leads,
+      'FailedOperation.DeleteTrigger.UrlUsed',
+      'The URL is used by a custom domain.',
+    )
     it.triggers = it.triggers.filter((each) => each !== trigger)
     return {}
   },
@@ -152,7 +163,7 @@ function readDesc(
   const host = (zone: string) => `${account.appId}-${name}.${zone}${account.region}.tencentscf.com`
   const extranet = net.EnableExtranet
     ? { ExtranetUrl: `https://${host('')}`, ExtranetHTTPUrl: `http://${host('')}` }
-    : {}
+    : { ExtranetUrl: '' }
   const intranet = net.EnableIntranet
     ? { IntranetUrl: `https://${host('in.')}`, IntranetHTTPUrl: `http://${host('in.')}` }
     : {}

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Work } from '../../../deploy/apply'
 import { connectControlPlane, readAll } from '../../../deploy/controlPlane'
 import { deploy, promote, rollback, type DeployOptions } from '../../../deploy/deploy'
-import { readInfo } from '../../../deploy/info'
+import { readInfo, tellInfo } from '../../../deploy/info'
 import type { Artifact } from '../../../deploy/package'
 import { remove } from '../../../deploy/remove'
 import type { Service } from '../../../deploy/service'
@@ -156,6 +156,164 @@ test('a changed URL and a changed timer are changed in place', async () => {
   ])
   expect(plane.find('shop-dev-createOrder')!.triggers[0]!.name).toBe(before)
   expect(await writesOf(() => run(changed))).toEqual([])
+})
+
+describe('left half-way by the platform', () => {
+  test.each(['UpdateFailed', 'PublishFailed'] as const)('%s: the next deployment goes on', async (status) => {
+    const service = wantedService()
+    await run(service)
+    plane.find('shop-dev-createOrder')!.status = status
+    const { plan } = await run(service, { dryRun: true })
+    expect(plan.map(({ resource }) => resource)).toEqual(['createOrder version', 'createOrder $DEFAULT'])
+    await run(service)
+    expect(plane.find('shop-dev-createOrder')).toMatchObject({ status: 'Active', nextVersion: 3 })
+    expect(aliases()['shop-dev-createOrder']).toBe('2')
+    expect(await writesOf(() => run(service))).toEqual([])
+  })
+
+  test('CreateFailed: what is left is deleted and made anew; somebody else’s is not touched', async () => {
+    const service = wantedService()
+    await run(service)
+    const it = plane.find('shop-dev-createOrder')!
+    Object.assign(it, { status: 'CreateFailed', versions: [] })
+    it.aliases.get('$DEFAULT')!.version = '$LATEST'
+    const writes = await writesOf(() => run(service))
+    expect(writes.slice(0, 2)).toEqual([
+      'DeleteFunction shop-dev-createOrder',
+      'CreateFunction shop-dev-createOrder',
+    ])
+    expect(plane.find('shop-dev-createOrder')).toMatchObject({ status: 'Active' })
+    expect(await writesOf(() => run(service))).toEqual([])
+
+    const stranger = plane.find('shop-dev-timer')!
+    Object.assign(stranger, { status: 'CreateFailed', versions: [] })
+    stranger.configuration.Description = 'somebody else'
+    await expect(run(service)).rejects.toThrow(/was not deployed from here/)
+  })
+
+  test('a URL that a domain leads to goes after its path', async () => {
+    const domain = { domain: 'pay.example.com', certificateId: 'c' }
+    await run(wantedService((yml) => (yml.provider.customDomain = domain)))
+    const less = wantedService((yml) => {
+      yml.provider.customDomain = domain
+      yml.functions['createOrder']!.events = []
+    })
+    const writes = await writesOf(() => run(less))
+    expect(writes.indexOf('UpdateCustomDomain pay.example.com')).toBeLessThan(
+      writes.indexOf('DeleteTrigger shop-dev-createOrder'),
+    )
+    expect(plane.find('shop-dev-createOrder')!.triggers).toEqual([])
+    const none = wantedService((yml) => void (yml.functions['createOrder']!.events = []))
+    await run(none)
+    expect(plane.domains.size).toBe(0)
+    expect(await writesOf(() => run(none))).toEqual([])
+  })
+
+  test('a domain whose CNAME is not seen yet is asked about for ten minutes, with a word', async () => {
+    const service = wantedService(
+      (yml) => (yml.provider.customDomain = { domain: 'pay.example.com', certificateId: 'c' }),
+    )
+    const said: string[] = []
+    const go = async () => {
+      const work = { ...(await workOn(service)), say: (line: string) => void said.push(line) }
+      return deploy(work, await artifactsOf(service), PLAIN, () => undefined)
+    }
+    plane.failNext('CreateCustomDomain', { code: 'FailedOperation.CNAMEError' }, 5)
+    await go()
+    expect(plane.domains.has('pay.example.com')).toBe(true)
+    expect(said.filter((line) => /CNAME is not seen yet/.test(line))).toHaveLength(5)
+
+    plane.domains.clear()
+    plane.failNext('CreateCustomDomain', { code: 'FailedOperation.CNAMEError' }, 1000)
+    const startMs = clockMs
+    await expect(go()).rejects.toThrow(/Set the CNAME of the domain/)
+    expect(clockMs - startMs).toBeGreaterThan(600_000)
+    expect(clockMs - startMs).toBeLessThan(700_000)
+  })
+
+  test('a URL that is shut to the internet is opened again, and an address that is told late is listed for', async () => {
+    const service = wantedService()
+    plane.tellUrlsLate()
+    const { functions } = await run(service)
+    expect(functions.map(({ url }) => url)).toEqual([
+      expect.stringMatching(/^https:/),
+      expect.stringMatching(/^https:/),
+      undefined,
+      undefined,
+    ])
+    const [trigger] = plane.find('shop-dev-notify')!.triggers
+    Object.assign(trigger!.desc, {
+      NetConfig: { EnableIntranet: true, EnableExtranet: false, ExtranetUrl: '', IntranetUrl: 'https://in' },
+    })
+    expect((await readInfo(await workOn(service))).functions[1]!.url).toBe('https://in')
+    expect(await writesOf(() => run(service))).toEqual(['UpdateTrigger shop-dev-notify'])
+    expect(trigger!.desc['NetConfig']).toMatchObject({ EnableIntranet: false, EnableExtranet: true })
+    // Nowhere to be reached at all, and no trace of it in a stack.
+    Object.assign(trigger!.desc, {
+      NetConfig: { EnableIntranet: false, EnableExtranet: false, ExtranetUrl: '' },
+    })
+    expect((await run(service, { dryRun: true })).plan).toHaveLength(1)
+    await run(service)
+    expect(await writesOf(() => run(service))).toEqual([])
+  })
+
+  test('lists of CORS are compared as sets', async () => {
+    const cors = { origins: ['https://b.example.com', 'https://a.example.com'] }
+    const service = wantedService((yml) => (yml.functions['createOrder']!.events![0]!.http!.cors = cors))
+    await run(service)
+    const { CorsConfig } = plane.find('shop-dev-createOrder')!.triggers[0]!.desc as {
+      CorsConfig: { Origins: string[]; Headers: string[] }
+    }
+    CorsConfig.Origins.reverse()
+    CorsConfig.Headers.reverse()
+    expect(await writesOf(() => run(service))).toEqual([])
+  })
+
+  test.each([
+    ['CreateFunction', 'FailedOperation.OperationConflict'],
+    ['UpdateAlias', 'UnauthorizedOperation.FunctionStatus'],
+    ['CreateTrigger', 'FailedOperation.CreateTriggerInProgress'],
+    ['PutReservedConcurrencyConfig', 'FailedOperation.ReservedInProgress'],
+  ])('%s: %s passes by itself', async (action, code) => {
+    plane.failNext(action, { code }, 2)
+    await run(wantedService())
+    expect(await writesOf(() => run(wantedService()))).toEqual([])
+  })
+
+  test('a version that is gone already while its function is being deleted passes too', async () => {
+    await run(wantedService())
+    plane.failNext('DeleteFunction', { code: 'ResourceNotFound.Version' }, 2)
+    await run(
+      wantedService((yml) => delete yml.functions['timer']),
+      { abandonOpenMoney: true },
+    )
+    expect(plane.find('shop-dev-timer')).toBeUndefined()
+  })
+
+  test.each([
+    ['FailedOperation.UnOpenedService', '/scf.'],
+    ['FailedOperation.QcsRoleNotFound', '/cam/role.'],
+    ['FailedOperation.ClsServiceUnregistered', '/cls.'],
+    ['ResourceUnavailable.InsufficientBalance', '/expense/overview.'],
+    ['LimitExceeded.ReservedExceedTotal', '/scf/quota.'],
+  ])('%s does not pass, and has its own page', async (code, page) => {
+    plane.failNext('CreateFunction', { code })
+    const before = plane.journal.length
+    await expect(run(wantedService())).rejects.toThrow(`https://console.cloud.tencent.com${page} (${code}`)
+    const made = plane.journal
+      .slice(before)
+      .filter(({ action, error }) => action === 'CreateFunction' && error)
+    expect(made).toHaveLength(1)
+  })
+
+  test('an account in arrears is told of', async () => {
+    const service = wantedService()
+    await run(service)
+    plane.find('shop-dev-notify')!.available = 'InsufficientBalance'
+    const info = await readInfo(await workOn(service))
+    expect(info.functions[1]).toMatchObject({ availability: 'InsufficientBalance' })
+    expect(tellInfo(info)).toMatch(/notify .*InsufficientBalance/)
+  })
 })
 
 describe('interrupted', () => {

@@ -13,7 +13,13 @@ const codesOf = (service: Service) => new Map(service.functions.map(({ key }) =>
 const actualTrigger = (trigger: Trigger, key: string): ActualTrigger =>
   trigger.type === 'timer'
     ? { ...trigger }
-    : { ...trigger, name: `id-${key}`, enabled: true, url: `https://1-id-${key}.ap-guangzhou.tencentscf.com` }
+    : {
+        ...trigger,
+        name: `id-${key}`,
+        enabled: true,
+        reach: 'internet',
+        url: `https://1-id-${key}.ap-guangzhou.tencentscf.com`,
+      }
 
 /** As it is after a deployment that went well. */
 function deployed(wanted: WantedFunction, version = '1'): ActualFunction {
@@ -22,6 +28,7 @@ function deployed(wanted: WantedFunction, version = '1'): ActualFunction {
     key: wanted.key,
     name: wanted.name,
     status: 'Active',
+    availability: 'Available',
     ours: true,
     runtime: wanted.runtime,
     latest: wanted.configuration,

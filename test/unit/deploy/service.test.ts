@@ -109,6 +109,16 @@ describe('refused before any call', () => {
     expect(refer('cloud-pay-dev')).not.toThrow()
   })
 
+  test('more timers than the platform takes for one function', () => {
+    const timers = (count: number) =>
+      refused((yml) => {
+        const timer = { cron: '0 0 3 * * * *' }
+        yml.functions['timer']!.events = Array.from({ length: count }, () => ({ timer }))
+      })
+    expect(timers(10)).not.toThrow()
+    expect(timers(11)).toThrow('functions.timer has 11 timers: the platform takes 10 for one function.')
+  })
+
   test('a CA in a file, which is in no zip', () => {
     const set = (name: string, value: string) => refused((yml) => (yml.provider.environment![name] = value))
     expect(set('CLOUD_PAY_CA_FILE', '/opt/ca.pem')).toThrow(/names a file, .* into CLOUD_PAY_CA\./)
