@@ -44,6 +44,8 @@ export type ActualFunction = {
   versions: readonly Version[]
   newest: Snapshot | undefined
   alias: Alias
+  /** Versions that some alias leads to, whoever made it. */
+  aliased: ReadonlySet<string>
   triggers: readonly ActualTrigger[]
   reservedMb: number | undefined
 }
@@ -157,6 +159,12 @@ async function describeFunction(
       version: alias?.FunctionVersion ?? '$LATEST',
       canary: weight && weight.Weight > 0 ? { version: weight.Version, weight: weight.Weight } : undefined,
     },
+    aliased: new Set(
+      Aliases.flatMap(({ FunctionVersion, RoutingConfig }) => [
+        FunctionVersion ?? '',
+        ...(RoutingConfig?.AdditionalVersionWeights ?? []).map(({ Version }) => Version),
+      ]),
+    ),
     triggers: triggers.flatMap((one) => readTrigger(one) ?? []),
   }
 }

@@ -61,6 +61,7 @@ export async function apply(
     if (it.wanted.triggers.every(({ type }) => type !== 'http')) urls.delete(it.wanted.key)
   }
 
+  for (const it of plan.functions) await prune(work, it, versions.get(it.wanted.key)!)
   await changeDomain(work, plan)
   for (const { domain } of plan.removedDomains) {
     say(`Removing the domain ${domain}`)
@@ -77,6 +78,28 @@ export async function apply(
 }
 
 const takesUrl = (change: TriggerChange): boolean => change.do === 'delete' && change.actual.type === 'http'
+
+/** To go back to. The platform keeps 1 000. */
+const VERSIONS_KEPT = 50
+/** In one deployment: each is a call. */
+const PRUNED_AT_ONCE = 20
+
+async function prune(
+  { call, service, say }: Work,
+  { wanted, actual }: FunctionPlan,
+  serving: string,
+): Promise<void> {
+  const old = (actual?.versions ?? []).slice(0, -VERSIONS_KEPT)
+  const gone = old.filter(({ version }) => !actual!.aliased.has(version) && version !== serving)
+  if (gone.length > 0) say(`${wanted.key}: removing old versions`)
+  for (const { version } of gone.slice(0, PRUNED_AT_ONCE)) {
+    const named = { FunctionName: wanted.name, Namespace: service.namespace, Qualifier: version }
+    await call('DeleteFunction', named).catch((error: unknown) => {
+      // Whoever deploys beside us has done it.
+      if (!(error instanceof DeployFault) || !/^ResourceNotFound/.test(error.code)) throw error
+    })
+  }
+}
 
 /** What an interrupted deployment has published belongs to the same deployment when it is continued. */
 function unfinished(plan: Plan): string | undefined {
@@ -142,9 +165,37 @@ async function publish(work: Work, it: FunctionPlan, zip: Buffer, deployment: st
     const published = await call('PublishVersion', { ...named, Description: versionMark(deployment, code) })
     version = published.FunctionVersion!
   }
-  if (it.alias.do !== 'keep') await untilActive(work, wanted.name, version)
+  if (it.alias.do !== 'keep') {
+    await untilActive(work, wanted.name, version)
+    await compareCode(work, wanted.name, version, code)
+  }
   return version
 }
+
+/**
+ * Two deployments at once: the code that one has uploaded is published by the other, under its mark. Such a version is taken
+ * away again, and the slower one stops.
+ */
+async function compareCode(
+  { call, service }: Work,
+  name: string,
+  version: string,
+  code: string,
+): Promise<void> {
+  const named = { FunctionName: name, Namespace: service.namespace, Qualifier: version }
+  const { CodeSha256 } = await call('GetFunctionAddress', named)
+  if (!CodeSha256 || hexOf(CodeSha256) === code) return
+  await call('DeleteFunction', named)
+  throw new DeployFault(
+    `Version ${version} of ${name} holds other code than was uploaded: another deployment is at work. ` +
+      'Nothing was switched over. Wait until it is done, then run this again.',
+    'OTHER_CODE',
+  )
+}
+
+/** Which of the two the platform writes is not documented. */
+const hexOf = (hash: string): string =>
+  /^[0-9a-f]{64}$/i.test(hash) ? hash.toLowerCase() : Buffer.from(hash, 'base64').toString('hex')
 
 /** Only what is said changes, so what is taken away has to be said as well. */
 export function configurationOf(wanted: Configuration, before: Configuration | undefined) {

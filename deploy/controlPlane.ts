@@ -8,7 +8,7 @@ import { DeployFault } from './fault'
 /** Everything we ask the cloud: deploy/policies allows a deployer these and no more. */
 export const ACTIONS = [
   ...['ListFunctions', 'GetFunction', 'ListVersionByFunction', 'ListAliases', 'ListTriggers'],
-  'ListCustomDomains',
+  ...['ListCustomDomains', 'GetFunctionAddress'],
   ...['CreateFunction', 'UpdateFunctionCode', 'UpdateFunctionConfiguration', 'DeleteFunction'],
   ...['PublishVersion', 'UpdateAlias'],
   ...['CreateTrigger', 'UpdateTrigger', 'DeleteTrigger'],

@@ -257,6 +257,44 @@ describe('left half-way by the platform', () => {
     expect(await writesOf(() => run(service))).toEqual([])
   })
 
+  test('of two deployments at once the one whose version holds the other’s code stops, and takes it away', async () => {
+    const service = wantedService()
+    await run(service)
+    let isDone = false
+    plane.onCall = ({ action, request }) => {
+      if (isDone || action !== 'UpdateFunctionCode' || request.FunctionName !== 'shop-dev-notify') return
+      isDone = true
+      // Somebody else's code comes between the upload and the publishing.
+      plane.find('shop-dev-notify')!.code = Buffer.from('the code of another deployment')
+    }
+    await expect(run(service, {}, 'new')).rejects.toThrow(
+      /^Version 2 of shop-dev-notify holds other code than was uploaded: another deployment is at work/,
+    )
+    expect(aliases()['shop-dev-notify']).toBe('1')
+    expect(plane.find('shop-dev-notify')!.versions.map(({ version }) => version)).toEqual(['1'])
+    plane.onCall = undefined
+    await run(service, {}, 'new')
+    expect(aliases()['shop-dev-notify']).toBe('3')
+    expect(await writesOf(() => run(service, {}, 'new'))).toEqual([])
+  })
+
+  test('old versions go, but for fifty and for those that an alias leads to', async () => {
+    const service = wantedService()
+    await run(service)
+    const it = plane.find('shop-dev-timer')!
+    const [first] = it.versions
+    for (let version = 2; version <= 80; version++) it.versions.push({ ...first!, version: String(version) })
+    it.nextVersion = 81
+    it.aliases.set('kept', { ...it.aliases.get('$DEFAULT')!, name: 'kept', version: '5' })
+    await run(service, {}, 'new')
+    const left = () => it.versions.map(({ version }) => Number(version))
+    expect(left()).toHaveLength(81 - 20)
+    await run(service, {}, 'newer')
+    // 1 served until now, 5 has an alias of somebody's.
+    expect(left()[0]).toBe(5)
+    expect(left().slice(1)[0]).toBeGreaterThan(20)
+  })
+
   test('lists of CORS are compared as sets', async () => {
     const cors = { origins: ['https://b.example.com', 'https://a.example.com'] }
     const service = wantedService((yml) => (yml.functions['createOrder']!.events![0]!.http!.cors = cors))

@@ -35,6 +35,7 @@ function deployed(wanted: WantedFunction, version = '1'): ActualFunction {
     versions: [{ version, code: code(wanted.key), deployment: '20261101T000000Z', active: true }],
     newest: snapshot,
     alias: { version, canary: undefined },
+    aliased: new Set([version]),
     triggers: wanted.triggers.map((trigger) => actualTrigger(trigger, wanted.key)),
     reservedMb: wanted.reservedConcurrency && wanted.reservedConcurrency * wanted.configuration.memorySize,
   }
