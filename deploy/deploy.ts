@@ -4,7 +4,7 @@ import { DeployFault } from './fault'
 import { refuseOpenMoney } from './money'
 import type { Artifact } from './package'
 import { NEW_URL, plan, type Plan, type Row } from './plan'
-import { table } from './report'
+import { countOf, table } from './report'
 import { DEFAULT_ALIAS, type Service } from './service'
 
 export type DeployOptions = {
@@ -41,7 +41,7 @@ export async function deploy(
   const actual = await readActual(call, service, only)
   const codes = new Map(artifacts.map(({ key, sha256 }) => [key, sha256]))
   const planned = plan(service, actual, { codes, canary: options.canary, only: options.only })
-  show(planned.rows.length > 0 ? table(planned.rows) : 'Nothing to change.')
+  show(planned.rows.length > 0 ? `${table(planned.rows)}\n${countOf(planned.rows)}` : 'Nothing to change.')
 
   const { leavesAlone, domain } = planned
   if (domain.do === 'create')

@@ -47,7 +47,7 @@ type Options = Partial<
     >
 > & { env?: string | string[] }
 type Writers = {
-  log: Record<'notice' | 'warning' | 'error', (text?: string) => void>
+  log: Record<'notice' | 'warning' | 'error' | 'info', (text?: string) => void>
   progress: { get(name: string): { update(text: string): void; remove(): void } }
   writeText(text: string): void
 }
@@ -129,7 +129,9 @@ export default class TencentProvider {
     for (const { key, file, zip, sha256 } of artifacts) {
       // Named here, sls takes it as it is instead of zipping the whole folder.
       this.serverless.service.functions[key]!.package = { artifact: file }
-      this.writers.log.notice(`${sha256}  ${key}.zip  ${Math.ceil(zip.length / 1024)} KB`)
+      // The hashes say that two machines made the same; --verbose shows them.
+      this.writers.log.info(`${sha256}  ${key}.zip`)
+      this.writers.log.notice(`${key}.zip  ${Math.ceil(zip.length / 1024)} KB`)
     }
   }
 
@@ -361,7 +363,12 @@ function showing({ log, progress, writeText }: Writers): Writers {
   const shown = (write: (text?: string) => void) => (text?: string) =>
     text === undefined ? write() : write(visible(text))
   return {
-    log: { notice: shown(log.notice), warning: shown(log.warning), error: shown(log.error) },
+    log: {
+      notice: shown(log.notice),
+      warning: shown(log.warning),
+      error: shown(log.error),
+      info: shown(log.info),
+    },
     progress,
     writeText: (text) => writeText(visible(text)),
   }

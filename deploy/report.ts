@@ -12,3 +12,9 @@ export function table(rows: readonly Row[]): string {
     )
     .join('\n')
 }
+
+/** How much of it there is, in one line. */
+export function countOf(rows: readonly Row[]): string {
+  const count = (change: Row['change']) => rows.filter((row) => row.change === change).length
+  return `${count('create')} to create, ${count('update')} to change, ${count('delete')} to delete`
+}

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { makeContext } from '../deploy/context'
 import { readersPageAt } from './docs/site'
 import { describedPages } from './openapi/pages'
+import { isMeantForUs, NOT_MEANT_FOR_US } from './ownPages'
 import type { Pages } from './pages'
 import { readRoutes, readTimers, type ServedRoute } from './routes'
 
@@ -74,6 +75,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
     request.on('end', () => {
+      if (!isMeantForUs(request.headers))
+        return response.writeHead(403, { 'content-type': 'application/json' }).end(NOT_MEANT_FOR_US)
       const url = new URL(`http://gateway${request.url ?? '/'}`)
       const page =
         request.method === 'GET'

@@ -8,6 +8,7 @@ import { createServer as createHttpsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { systemRandom } from '../../shared/base/random'
 import { systemClock } from '../../shared/base/time'
+import { isMeantForUs, NOT_MEANT_FOR_US } from '../ownPages'
 import { control } from './controls'
 import { createLogins, type Logins } from './logins'
 import { createNotifier, type Notified } from './notifier'
@@ -90,6 +91,8 @@ export async function startSandbox(options: ServerOptions = {}): Promise<Sandbox
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
     request.on('end', () => {
+      if (!isMeantForUs(request.headers))
+        return void response.writeHead(403, { 'content-type': 'application/json' }).end(NOT_MEANT_FOR_US)
       const path = (request.url ?? '/').split('?')[0]!
       const body = Buffer.concat(chunks)
       // Of pages, the console's alone may read what is answered here.

@@ -96,6 +96,11 @@ describe('over HTTP, through the gateway, to the built functions and the sandbox
         // With the slash that somebody typed into the console it is the same door, and it says no to strangers.
         const typed = await fetch(`${gateway.origin}/notify/`, { method: 'POST', body: '{}' })
         expect(typed.status).toBe(401)
+        // A page that is open in a browser of this machine is not one of ours.
+        const foreign = await fetch(`${gateway.origin}/orders/${number}`, {
+          headers: { origin: 'https://shop.example.com' },
+        })
+        expect(foreign.status).toBe(403)
       } finally {
         await gateway.close()
       }

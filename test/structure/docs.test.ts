@@ -121,7 +121,7 @@ const said = (file: string, pattern: RegExp): string[] =>
 
 describe.each(twins)('%s and %s', (en, zh) => {
   test.each([
-    ['commands', /\b(npm (ci|start|test)|npm run [\w:-]+|npx sls [a-z]+)/g],
+    ['commands', /\b(npm (ci|start|test)|npm run [\w:-]+|npx --no-install sls [a-z]+)/g],
     ['variables', /\b[A-Z][A-Z0-9]*(_[A-Z0-9]+)+\b/g],
     ['codes, fields and states', /(?<=`)[a-z]+(_[a-z]+)+(?=`)/g],
     ['addresses', /(?<=`)(GET|POST) \/[^`\s]*/g],

@@ -63,11 +63,11 @@ describe('the GitHub workflow', () => {
     const { package: packaging, deploy } = workflow.jobs
     const runs = (job: typeof deploy) => job!.steps.flatMap(({ run }) => run ?? [])
     expect(packaging!.if).toBe("github.event_name == 'pull_request'")
-    expect(runs(packaging)).toContain('npx sls package --stage prod')
+    expect(runs(packaging)).toContain('npx --no-install sls package --stage prod')
     // What comes from a stranger's fork sees no secret.
     expect(JSON.stringify(packaging)).not.toContain('secrets.')
     expect(deploy!.if).toBe("github.event_name == 'push'")
-    expect(runs(deploy)).toContain('npx sls deploy --stage prod --migrate')
+    expect(runs(deploy)).toContain('npx --no-install sls deploy --stage prod --migrate')
   })
 
   test('hands over every variable that the stage prod takes from whoever deploys, but for what may be left out', () => {
@@ -89,7 +89,7 @@ test.each([
   ['coding.Jenkinsfile', coding],
 ])('%s runs nothing that does not exist', (_name, text) => {
   for (const [, name] of text.matchAll(/npm run ([\w-]+)/g)) expect(Object.keys(scripts)).toContain(name)
-  const commands = [...text.matchAll(/npx sls ([^'\n]+)/g)].map(([, line]) => line!)
+  const commands = [...text.matchAll(/npx --no-install sls ([^'\n]+)/g)].map(([, line]) => line!)
   expect(commands.length).toBeGreaterThan(2)
   const known = read('deploy/plugin.ts')
   for (const line of commands) {
