@@ -18,7 +18,7 @@ import { packageService, readPackage } from './package'
 import { hideSecrets } from './print'
 import { refuseService } from './refuse'
 import { remove } from './remove'
-import { defineSchema, idleKeys, tellIdleKeys, tellUnknownKeys, unknownKeys } from './schema'
+import { defineSchema, idleKeys, shortCrons, tellIdleKeys, tellUnknownKeys, unknownKeys } from './schema'
 import { DEFAULT_ALIAS, readService, type Service, type WantedFunction, type Yml } from './service'
 import { tellUntaken, untakenVariables } from './variables'
 import { visible } from './visible'
@@ -353,6 +353,8 @@ export default class TencentProvider {
       if (unknown.length > 0) throw new classes.Error(tellUnknownKeys(unknown, this.stage), 'UNKNOWN_KEY')
       const idle = idleKeys(config, this.stage)
       if (idle.length > 0) throw new classes.Error(tellIdleKeys(idle), 'IDLE_KEY')
+      const crons = shortCrons(config)
+      if (crons.length > 0) throw new classes.Error(crons.join('\n'), 'CRON')
       await validate(config)
     }
   }

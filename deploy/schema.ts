@@ -236,3 +236,20 @@ export const tellIdleKeys = (paths: readonly string[]): string =>
       return `${path} in serverless.yml does nothing here: ${why}.`
     })
     .join('\n')
+
+/** What the schema would say of a cron as others write it: that it does not match a pattern. */
+export function shortCrons(config: unknown): string[] {
+  const { functions = {} } = config as {
+    functions?: Record<string, { events?: { timer?: { cron?: unknown } }[] } | null>
+  }
+  return Object.entries(functions).flatMap(([key, one]) =>
+    (one?.events ?? []).flatMap(({ timer }) => {
+      const fields = typeof timer?.cron === 'string' ? timer.cron.trim().split(/\s+/) : []
+      if (fields.length !== 5) return []
+      return [
+        `The cron of functions.${key} has five fields, the platform's seven: seconds come first, the year last. ` +
+          `Write '0 ${fields.join(' ')} *'.`,
+      ]
+    }),
+  )
+}

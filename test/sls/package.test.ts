@@ -106,6 +106,15 @@ describe('sls package', () => {
     expect(all).toContain(`did you mean ${meant}`)
   })
 
+  test('a stage without a file names its file, and those there are', async () => {
+    const { code, all } = await clone.sls(['package', '--stage', 'nowhere'])
+    expect([code, all]).toEqual([
+      1,
+      expect.stringContaining('there is no deploy/stages/nowhere.yml; there are: dev, local, prod'),
+    ])
+    expect(all).not.toMatch(/^ +at /m)
+  })
+
   test('a setting that does nothing is refused', async () => {
     clone.edit('serverless.yml', (yml) => `${yml}\npackage:\n  patterns: ['ca.pem']\n`)
     const { code, all } = await clone.sls(['package'])

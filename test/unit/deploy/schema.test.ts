@@ -6,6 +6,7 @@ import { ROOT } from '../../../deploy/bundle'
 import {
   defineSchema,
   idleKeys,
+  shortCrons,
   nearest,
   tellIdleKeys,
   tellUnknownKeys,
@@ -126,6 +127,15 @@ test('what sls would take and nothing here acts on is refused', () => {
   expect(idle((yml) => (yml.package = { patterns: ['ca.pem'] }))).toMatch(
     /^package\.patterns in serverless\.yml does nothing here: .* DATABASE_CA or CLOUD_PAY_CA\.$/,
   )
+})
+
+test('a cron of five fields is told what it lacks, and how to write it', () => {
+  const cron = (text: string) =>
+    shortCrons(config((yml) => (yml.functions.timer.events[0].timer.cron = text)))
+  expect(cron('*/20 * * * * * *')).toEqual([])
+  expect(cron('30 3 * * *')).toEqual([
+    "The cron of functions.timer has five fields, the platform's seven: seconds come first, the year last. Write '0 30 3 * * * *'.",
+  ])
 })
 
 test('several are told together', () => {
