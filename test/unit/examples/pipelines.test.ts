@@ -56,7 +56,7 @@ describe('the GitHub workflow', () => {
     const workflow = parse(github) as {
       on: object
       permissions: object
-      jobs: Record<string, { if: string; env?: object; steps: { run?: string }[] }>
+      jobs: Record<string, { if: string; env?: object; steps: { run?: string; env?: object }[] }>
     }
     expect(workflow.on).toEqual({ pull_request: null, push: { tags: ['v*'] } })
     expect(workflow.permissions).toEqual({ contents: 'read' })
@@ -68,6 +68,10 @@ describe('the GitHub workflow', () => {
     expect(JSON.stringify(packaging)).not.toContain('secrets.')
     expect(deploy!.if).toBe("github.event_name == 'push'")
     expect(runs(deploy)).toContain('npx --no-install sls deploy --stage prod --migrate')
+    // The deployer's key is in the steps that deploy, and neither in the job nor where packages are installed.
+    expect(JSON.stringify(deploy!.env)).not.toContain('secrets.')
+    for (const { run, env } of deploy!.steps)
+      expect([run, JSON.stringify(env ?? {}).includes('secrets.')]).toEqual([run, /\bsls /.test(run ?? '')])
   })
 
   test('hands over every variable that the stage prod takes from whoever deploys, but for what may be left out', () => {
