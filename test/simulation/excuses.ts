@@ -12,6 +12,8 @@ export type Excuses = {
   paymentFen(key: string): number
   /** So much has a person been told of about this one refund. */
   refundFen(key: string, out_refund_no: string): number
+  /** The same, where a signed list has been read and the refund could not be taken over from it. */
+  outsideFen(key: string, out_refund_no: string): number
   /** So much of an order's money has a person been told of as held back by the ceiling: no refund of it is recorded. */
   heldBackFen(key: string, recorded: ReadonlySet<string>): number
   /** So many messages of this sub-merchant has a person been told of as not delivered. */
@@ -47,12 +49,16 @@ const REFUNDS = new Set([
   'paid_upstream_only',
 ])
 
+/** Of these, what says that a refund is upstream and cannot become a row of ours. A bill that only shows it is no excuse. */
+const OUTSIDE = new Set(['refunds_exceed', 'refund_mismatch'])
+
 const fen = (given: unknown): number => (typeof given === 'number' ? given : 0)
 
 export function excusesOf(anomalies: readonly Row[], totals: ReadonlyMap<string, number>): Excuses {
   const kinds = new Map<string, Set<string>>()
   const payments = new Map<string, number>()
   const refunds = new Map<string, number>()
+  const outside = new Map<string, number>()
   const heldBack = new Map<string, { number: string; fen: number }>()
   const messages = new Map<string, number>()
   const most = (map: Map<string, number>, key: string, more: number) =>
@@ -73,7 +79,9 @@ export function excusesOf(anomalies: readonly Row[], totals: ReadonlyMap<string,
     }
     if (typeof number === 'string') {
       if (!REFUNDS.has(kind)) continue
-      most(refunds, `${key} ${number}`, typeof refund_fee === 'number' ? refund_fee : Infinity)
+      const told = typeof refund_fee === 'number' ? refund_fee : Infinity
+      most(refunds, `${key} ${number}`, told)
+      if (OUTSIDE.has(kind)) most(outside, `${key} ${number}`, told)
     } else {
       most(payments, key, PAYMENTS[kind]?.(facts, totals.get(key) ?? 0) ?? 0)
     }
@@ -85,6 +93,7 @@ export function excusesOf(anomalies: readonly Row[], totals: ReadonlyMap<string,
       ),
     paymentFen: (key) => payments.get(key) ?? 0,
     refundFen: (key, number) => refunds.get(`${key} ${number}`) ?? 0,
+    outsideFen: (key, number) => outside.get(`${key} ${number}`) ?? 0,
     heldBackFen: (key, recorded) => {
       const held = heldBack.get(key)
       return held && !recorded.has(held.number) ? held.fen : 0

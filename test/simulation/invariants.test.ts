@@ -222,7 +222,10 @@ describe('a refund upstream that our rows do not have', () => {
   })
   test('is excused by what names it and its fen', () => {
     expect(upstream({ out_refund_no: 'r1', refund_fee: 30 })).toEqual([])
-    expect(upstream({ out_refund_no: 'r1', refund_fee: 30 }, 'bill_differs')).toEqual([])
+    expect(upstream({ out_refund_no: 'r1', refund_fee: 30 }, 'refund_mismatch')).toEqual([])
+  })
+  test('is not excused by a bill that shows it: it could have been taken over', () => {
+    expect(upstream({ out_refund_no: 'r1', refund_fee: 30 }, 'bill_differs')).toEqual(wrong)
   })
 })
 

@@ -251,6 +251,7 @@ function sameRefunds(
 ): string[] {
   const key = keyOf(order)
   const found: string[] = []
+  const isPaid = PAID.includes(String(order['state']))
   const ours = new Map(refunds.map((row) => [String(row['out_refund_no']), row]))
   const theirs = new Map((ledger?.refunds ?? []).map((refund) => [refund.out_refund_no, refund]))
   for (const [number, { fee, state }] of theirs) {
@@ -260,7 +261,9 @@ function sameRefunds(
     const row = ours.get(number)
     if (!row) {
       const took = state !== 'failed' && state !== 'void'
-      if (took && !isExcused) found.push(`refund ${number} of ${fee} is upstream only`)
+      // Of a payment that is ours it could have been taken over: that a bill shows it is no excuse.
+      const isExcusedHere = isPaid ? excuses.outsideFen(key, number) >= fee : isExcused
+      if (took && !isExcusedHere) found.push(`refund ${number} of ${fee} is upstream only`)
       continue
     }
     // Of a refund that we did not make the amount is what Cloud Pay says, until it says something else.

@@ -8,7 +8,7 @@ import { bundleWorker } from './bundle'
 import type { Plant } from './plants'
 
 /** Plants one fault in memory, makes sure that it is still a program, and lets the simulator look for it. */
-export const RUNS_MAX = 1000
+export const RUNS_MAX = 2000
 
 export type PlantResult = {
   plant: Plant

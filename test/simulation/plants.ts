@@ -2,7 +2,7 @@ import type { Edit } from '../support/planting'
 
 /**
  * Faults planted on purpose, one at a time: each takes away one thing the code does so that no payment is lost,
- * doubled or invented. The simulator has to notice every one of them within a thousand runs, or a staged scene; one that
+ * doubled or invented. The simulator has to notice every one of them within two thousand runs, or a staged scene; one that
  * neither notices is either a guard that guards nothing or a hole in the simulator.
  */
 export type Plant = Edit & {
