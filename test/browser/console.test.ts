@@ -121,7 +121,7 @@ const missing = isBrowserMissing()
     const other = 'http://other.test'
     const { origin } = street.far
     const answer = await fetch(`${origin}/_console/timeline?purchase=x`, { headers: { origin: other } })
-    expect([answer.status, answer.headers.get('access-control-allow-origin')]).toEqual([404, null])
+    expect([answer.status, answer.headers.get('access-control-allow-origin')]).toEqual([403, null])
     const orders = await fetch(`${origin}/_sandbox/orders`, { headers: { origin: other } })
     expect(orders.headers.get('access-control-allow-origin')).toBeNull()
     const own = await fetch(`${origin}/_console/timeline?purchase=x`, { headers: { origin: street.origin } })
