@@ -28,7 +28,7 @@ export async function openDb(): Promise<Db> {
   await query('SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED', [])
   await query(
     "SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO', " +
-      'wait_timeout = 60, innodb_lock_wait_timeout = 2',
+      'wait_timeout = 60, innodb_lock_wait_timeout = 2, character_set_client = utf8mb4, character_set_results = utf8mb4, character_set_connection = utf8mb4, collation_connection = utf8mb4_bin',
     [],
   )
   return { query }
