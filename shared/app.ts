@@ -3,7 +3,7 @@ import { closedAuthorize, credentialOf, type Credential } from './access/closed'
 import { admit, type Door } from './access/doors'
 import { openAuthorize } from './access/open'
 import type { Caller } from './base/caller'
-import { ConfigurationFault, keysOf, readCaFile, readConfig, type Config, type Env } from './base/config'
+import { ConfigurationFault, keysOf, readConfig, rootsOf, type Config, type Env } from './base/config'
 import { Fault } from './base/errors'
 import { createLog, writeLine, type Log } from './base/log'
 import { joinMerchants } from './base/merchants'
@@ -223,7 +223,7 @@ function appsOf(config: Config, overrides: Overrides, store: Store): Apps {
 }
 
 const networkOf = ({ cloudPay }: Config, overrides: Overrides) => ({
-  ca: cloudPay.ca ?? (cloudPay.caFile && readCaFile(cloudPay.caFile, 'CLOUD_PAY_CA_FILE')),
+  ca: rootsOf(cloudPay.ca, cloudPay.caFile, 'CLOUD_PAY_CA_FILE'),
   prepareFor: overrides.asksAtOnce ? cloudPay.baseUrl : undefined,
 })
 

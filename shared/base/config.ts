@@ -358,8 +358,12 @@ function readBaseUrl(value: string, fault: FaultSink): { url: string; loopback: 
   return { url: url.href, loopback }
 }
 
-/** Trust that a file of this machine holds. Throws a ConfigurationFault that names the variable. */
-export function readCaFile(file: string, variable: string): string {
+/**
+ * The roots to trust in the place of the built-in ones, if there are any: the PEM text, or what a file of this machine holds.
+ * Throws a ConfigurationFault that names the variable which names the file.
+ */
+export function rootsOf(text: string | undefined, file: string | undefined, variable: string) {
+  if (text !== undefined || file === undefined) return text
   try {
     return readFileSync(file, 'utf8')
   } catch {

@@ -1,12 +1,12 @@
 import { createConnection, type Connection, type QueryError, type ResultSetHeader } from 'mysql2'
-import { readCaFile } from '../base/config'
+import { rootsOf } from '../base/config'
 import { CONNECT_TIMEOUT_MS, readServerAddress } from '../base/databaseUrl'
 import type { Wire } from './connection'
 
 /** TencentDB for MySQL (5.7, 8.0), TDSQL-C, MariaDB. Text protocol, utf8mb4. */
 export async function openMysql(url: string, caText?: string): Promise<Wire> {
   const { tls, ...address } = readServerAddress(url, 'mysql')
-  const ca = caText ?? (tls?.caFile === undefined ? undefined : readCaFile(tls.caFile, 'DATABASE_URL'))
+  const ca = rootsOf(caText, tls?.caFile, 'DATABASE_URL')
   const connection = createConnection({
     ...address,
     ...(tls

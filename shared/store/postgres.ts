@@ -1,12 +1,12 @@
 import { Client } from 'pg'
-import { readCaFile } from '../base/config'
+import { rootsOf } from '../base/config'
 import { CONNECT_TIMEOUT_MS, readServerAddress } from '../base/databaseUrl'
 import type { Wire } from './connection'
 
 /** TencentDB for PostgreSQL, 11 and later. */
 export async function openPostgres(url: string, caText?: string): Promise<Wire> {
   const { tls, ...address } = readServerAddress(url, 'postgres')
-  const ca = caText ?? (tls?.caFile === undefined ? undefined : readCaFile(tls.caFile, 'DATABASE_URL'))
+  const ca = rootsOf(caText, tls?.caFile, 'DATABASE_URL')
   const client = new Client({
     ...address,
     ...(tls
