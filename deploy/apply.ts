@@ -340,10 +340,9 @@ async function changeTrigger(work: Work, name: string, change: TriggerChange): P
     return undefined
   }
   const { TriggerInfo } = await call('CreateTrigger', described)
+  if (wanted.type !== 'http') return undefined
   const created = TriggerInfo && readTrigger(TriggerInfo)
-  if (wanted.type !== 'http' || (created?.type === 'http' && created.url))
-    return created?.type === 'http' ? created.url : undefined
-  return listUrl(work, name, wanted.qualifier)
+  return (created?.type === 'http' && created.url) || listUrl(work, name, wanted.qualifier)
 }
 
 const URL_MAX_MS = 30_000

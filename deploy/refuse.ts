@@ -7,7 +7,7 @@ import { listZip } from './zip'
 
 /** A request may have 10 MB, and base64 makes a third more of the zip. */
 const ZIP_MAX = 7 * 1024 * 1024
-const ENVIRONMENT_MAX = 4096
+export const ENVIRONMENT_MAX = 4096
 const TIMERS_MAX = 10
 const RESERVED_PREFIX = /^(SCF_|QCLOUD_|TENCENTCLOUD_)/
 /** A door that hangs longer than this keeps instances from the notifications and the timer. */

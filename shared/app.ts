@@ -157,7 +157,7 @@ function appsOf(config: Config, overrides: Overrides, store: Store): Apps {
         return latest === app ? undefined : latest
       },
       renewed: async (name) => {
-        const latest = known.has(name) ? app : await nowAndThen(app)
+        const latest = ofEnvironment.has(name) ? app : await nowAndThen(app)
         return latest === app ? undefined : latest
       },
     }
@@ -165,8 +165,8 @@ function appsOf(config: Config, overrides: Overrides, store: Store): Apps {
     return app
   }
 
-  /** Nobody but a deployment changes these. */
-  const known = new Set([
+  /** Names that nobody but a deployment changes. */
+  const ofEnvironment = new Set([
     ...config.merchants.map(({ out_sub_mch_id }) => out_sub_mch_id),
     ...config.people.apps.map(({ app_id }) => app_id),
     ...config.people.merchantKeys.map(({ name }) => name),

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { parse } from 'yaml'
 import { functionNames, ROOT } from '../../deploy/bundle'
-import { environmentSize } from '../../deploy/refuse'
+import { ENVIRONMENT_MAX, environmentSize } from '../../deploy/refuse'
 import { namesOfConfiguration } from '../../deploy/variables'
 import { readService, type Service, type Yml } from '../../deploy/service'
 import { ConfigurationFault, readConfig, SANDBOX_MERCHANT, type Env } from '../../shared/base/config'
@@ -56,8 +56,6 @@ function readLiterals(stage: string): Record<string, string> {
     ),
   )
 }
-
-const ENVIRONMENT_MAX = 4096
 
 /** serverless.yml, functions/ and the names the configuration reads. */
 export function lookAtNames(service: Service): Finding[] {
