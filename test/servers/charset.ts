@@ -4,33 +4,25 @@ import { systemClock } from '../../shared/base/time'
 import { setMark } from '../../shared/store/marks'
 import { migrate } from '../../shared/store/migrate'
 import { openStore, type Store } from '../../shared/store/open'
-import { openSession, type Server } from '../support/servers'
+import { runStatements, type Server } from '../support/servers'
 import { freshNumber, openWorld, orderBody } from '../support/world'
 
 const TEXT = '奶茶🧋'
 /** What a driver quotes of it. */
 const QUOTED = /\\\\?xF0|0xf0|🧋|奶茶/i
 
-type Opened = { opened: Store[]; open: (url: string) => Store }
-
-function stores(dialect: 'mysql' | 'postgres'): Opened {
+/** Opens stores, and closes them after the test. */
+function storeOpener(dialect: 'mysql' | 'postgres'): (url: string) => Store {
   const opened: Store[] = []
   afterEach(() => Promise.all(opened.splice(0).map((store) => store.close())))
-  return {
-    opened,
-    open(url) {
-      const store = openStore({ dialect, url: new Secret(url) }, systemClock)
-      opened.push(store)
-      return store
-    },
+  return (url) => {
+    const store = openStore({ dialect, url: new Secret(url) }, systemClock)
+    opened.push(store)
+    return store
   }
 }
 
-async function say(url: string, ...statements: string[]): Promise<void> {
-  const session = await openSession(url)
-  for (const statement of statements) await session.rows(statement)
-  await session.close()
-}
+const say = (url: string, statement: string) => runStatements(url, [statement])
 
 const charsetOf = async (url: string) =>
   (await lookAtDatabase({ DATABASE_URL: url }, systemClock)).filter(({ of }) => of === 'charset')
@@ -39,7 +31,7 @@ const refusal = (store: Store) => migrate(store).then(String, (error: unknown) =
 
 /** `stubborn`: a server that takes no notice of the charset a client asks for when it connects. */
 export function mysqlCharsetContract(stubborn: () => Promise<Server>): void {
-  const { open } = stores('mysql')
+  const open = storeOpener('mysql')
 
   test.each(['latin1', 'utf8mb3'])(
     'a server that would rather speak %s gets the same text, and gives it back',
@@ -107,7 +99,7 @@ export function mysqlCharsetContract(stubborn: () => Promise<Server>): void {
 }
 
 export function postgresCharsetContract(launched: () => Promise<Server>): void {
-  const { open } = stores('postgres')
+  const open = storeOpener('postgres')
 
   test('a database that is not UTF8 is refused, and what does not fit is no outage', async () => {
     const { url } = await launched()

@@ -3,7 +3,7 @@ import { sql } from 'kysely'
 import { Secret } from '../../shared/base/secrets'
 import { migrate } from '../../shared/store/migrate'
 import { openStore, type Store } from '../../shared/store/open'
-import { openSession, type Server } from '../support/servers'
+import { runStatements, type Server } from '../support/servers'
 import { startTcpProxy, type TcpProxy } from '../support/tcpProxy'
 import { until } from '../support/waiting'
 import { freshNumber, openWorld, orderBody, testClock, type World } from '../support/world'
@@ -31,16 +31,6 @@ const READ_ONLY = {
   ],
 }
 
-async function say(server: Server, statements: readonly string[]): Promise<void> {
-  const session = await openSession(server.url)
-  try {
-    // An account that may set it back, whatever it is set to.
-    for (const statement of statements) await session.rows(statement)
-  } finally {
-    await session.close()
-  }
-}
-
 /** Two real servers behind one address: the one that had it goes on answering, and takes no writes any more. */
 export function failoverContract({ dialect, servers }: Both): void {
   let old: Server, next: Server
@@ -54,12 +44,13 @@ export function failoverContract({ dialect, servers }: Both): void {
   const urlOf = (address: { hostname: string; port: string | number }) =>
     `${dialect}://${name}:${password}@${address.hostname}:${address.port}/${name}`
   const open = (url: string) => openStore({ dialect, url: new Secret(url) }, clock)
-  const readOnly = (server: Server, on: boolean) => say(server, READ_ONLY[dialect](on))
+  // By an account that may set it back, whatever it is set to.
+  const readOnly = (server: Server, on: boolean) => runStatements(server.url, READ_ONLY[dialect](on))
 
   beforeAll(async () => {
     ;[old, next] = await servers()
     for (const server of [old, next]) {
-      await say(server, ACCOUNT[dialect](name, name, password))
+      await runStatements(server.url, ACCOUNT[dialect](name, name, password))
       const own = open(urlOf(new URL(server.url)))
       await migrate(own)
       await own.close()

@@ -440,6 +440,11 @@ async function withSession<T>(url: string, work: (query: Query) => Promise<T>): 
   }
 }
 
+export const runStatements = (url: string, statements: readonly string[]): Promise<void> =>
+  withSession(url, async (query) => {
+    for (const statement of statements) await query(statement)
+  })
+
 /** Cuts off every client but itself, waits until they're really gone, and tells how many they were. */
 export async function killConnections(server: Pick<Server, 'url'>): Promise<number> {
   const sql = isPostgres(server.url)
