@@ -8,7 +8,7 @@ export const DATABASE_OPTIONS = { local: { type: 'boolean' } } as const
 export const DATABASE_USAGE =
   'Reads DATABASE_URL, and says on standard error which database that is; --local: the one of npm start.'
 
-/** The variables a tool goes by: those of the shell, or of this machine. Nobody means a laptop by forgetting something. */
+/** The variables a tool goes by: those of the shell, and only with --local those of npm start. */
 export function toolEnv(env: Env, { local = false }: { local?: boolean | undefined }): Env {
   if (local) return readLocalStage(env['PORT'])
   if (env['DATABASE_URL']) return env

@@ -15,7 +15,7 @@ export type ActualUrl = {
   qualifier: string
   /** Who can call it: a URL that leads into the VPC as well, or nowhere else, is not as we make it. */
   reach: 'internet' | 'otherwise'
-  /** As soon as the platform tells. */
+  /** Undefined until the platform tells it. */
   url: string | undefined
 }
 export type ActualTrigger = Timer | ActualUrl
@@ -237,7 +237,7 @@ export function readTrigger(it: Listable): ActualTrigger | undefined {
     enabled,
     qualifier,
     reach: net.EnableExtranet !== false && net.EnableIntranet !== true ? 'internet' : 'otherwise',
-    // One that is private only has an empty address on the internet.
+    // A URL that leads into the VPC alone comes with an empty ExtranetUrl.
     url: net.ExtranetUrl || net.IntranetUrl || undefined,
   }
 }

@@ -79,9 +79,9 @@ export async function apply(
 
 const takesUrl = (change: TriggerChange): boolean => change.do === 'delete' && change.actual.type === 'http'
 
-/** To go back to. The platform keeps 1 000. */
+/** So many versions stay, to roll back to. The platform holds 1 000 at most. */
 const VERSIONS_KEPT = 50
-/** In one deployment: each is a call. */
+/** One deployment removes no more of them, because each costs a call. */
 const PRUNED_AT_ONCE = 20
 
 async function prune(
@@ -95,7 +95,7 @@ async function prune(
   for (const { version } of gone.slice(0, PRUNED_AT_ONCE)) {
     const named = { FunctionName: wanted.name, Namespace: service.namespace, Qualifier: version }
     await call('DeleteFunction', named).catch((error: unknown) => {
-      // Whoever deploys beside us has done it.
+      // Another deployment has removed it already.
       if (!(error instanceof DeployFault) || !/^ResourceNotFound/.test(error.code)) throw error
     })
   }

@@ -117,7 +117,7 @@ const isPassing = (code: string, action: Action): boolean =>
 
 const CONSOLE = 'https://console.cloud.tencent.com'
 
-/** The first that fits. These do not pass by themselves, but for the last. */
+/** What the deployer is told to do about an error code; the first that fits. */
 const WHAT_TO_DO: readonly [RegExp, string][] = [
   [/UnOpenedService/, `Open the service once: ${CONSOLE}/scf.`],
   [/QcsRoleNotFound/, `Let SCF have its service role SCF_QcsRole: ${CONSOLE}/cam/role.`],

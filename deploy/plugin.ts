@@ -360,7 +360,7 @@ export default class TencentProvider {
   }
 }
 
-/** Lines of a log and descriptions in the cloud are other people's texts. */
+/** Lines of a log and descriptions in the cloud are other people's texts, and could steer the terminal. */
 function showing({ log, progress, writeText }: Writers): Writers {
   const shown = (write: (text?: string) => void) => (text?: string) =>
     text === undefined ? write() : write(visible(text))
